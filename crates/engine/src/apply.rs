@@ -1,0 +1,259 @@
+//! Carrying a plan out: each step starts once those it waits for are done; there are no waves and no retries.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use anyhow::Context;
+use futures::{StreamExt, stream::FuturesUnordered};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Action, Address, Event, Events, Graph, Identity, Inventory, Kind, Plan, Ref, Resource, Result, Step, StepId, World,
+    inventory::Item, observe::look_again, schedule::Schedule,
+};
+
+/// How to carry a plan out.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How many steps may run at once.
+    pub parallelism: usize,
+    /// Once cancelled, no step starts; those that run finish.
+    pub cancel: CancellationToken,
+    /// Where to tell what happens.
+    pub events: Events,
+}
+
+/// A step that failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// The step.
+    pub step: StepId,
+    /// Its resource.
+    pub address: Address,
+    /// What went wrong.
+    pub error: anyhow::Error,
+}
+
+/// A step that was not tried.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// The step.
+    pub step: StepId,
+    /// Its resource.
+    pub address: Address,
+    /// What stands in the way.
+    pub because: Address,
+}
+
+/// What became of a plan.
+#[derive(Debug, Default)]
+#[must_use = "a plan that failed half way must be told to somebody"]
+pub struct Outcome {
+    /// Steps that were carried out.
+    pub done: Vec<StepId>,
+    /// Steps that failed.
+    pub failed: Vec<Failure>,
+    /// Steps behind a failure.
+    pub skipped: Vec<Skipped>,
+    /// Steps that were not started because of the cancellation.
+    pub cancelled: Vec<StepId>,
+    /// What is known of the world now.
+    pub inventory: Inventory,
+}
+
+impl Outcome {
+    /// True when every step was carried out.
+    pub fn is_complete(&self) -> bool {
+        self.failed.is_empty() && self.skipped.is_empty() && self.cancelled.is_empty()
+    }
+}
+
+/// What a step may use.
+pub struct StepContext<'a, W> {
+    /// The world to act on.
+    pub world: &'a W,
+    step: StepId,
+    address: &'a Address,
+    token: &'a str,
+    inventory: &'a Mutex<Inventory>,
+    events: &'a Events,
+}
+
+impl<W: World> StepContext<'_, W> {
+    /// The resource that the step works on.
+    pub fn address(&self) -> &Address {
+        self.address
+    }
+
+    /// The idempotency token of a create; the same again when a crashed create is tried again.
+    pub fn token(&self) -> &str {
+        self.token
+    }
+
+    /// Tells what the step waits for.
+    pub fn progress(&self, message: impl Into<String>) {
+        // Nobody listening is no reason to stop.
+        let _ = self.events.send(Event::Progress {
+            step: self.step,
+            address: self.address.clone(),
+            message: message.into(),
+        });
+    }
+
+    /// What is known about another resource, once its step has finished.
+    pub fn observed<R: Resource<W>>(&self, link: &Ref<R>) -> Result<Arc<R::Observed>> {
+        let item = lock(self.inventory).items.get(link.address()).cloned();
+        let item = item.with_context(|| format!("{} has not been created", link.address()))?;
+        Ok(item.facts.downcast::<R::Observed>().expect("a Ref's type matches its address"))
+    }
+}
+
+fn lock(inventory: &Mutex<Inventory>) -> MutexGuard<'_, Inventory> {
+    // A step that panicked leaves the map whole: it is only ever changed by one insert or remove.
+    inventory.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Carries `plan` out on `world`. `known` must be the inventory that the plan was made from.
+pub async fn apply<W: World>(
+    plan: &Plan,
+    kinds: &[Kind<W>],
+    desired: &Graph<W>,
+    known: Inventory,
+    world: &W,
+    options: &Options,
+) -> Outcome {
+    let inventory = Mutex::new(known);
+    let rows: BTreeMap<&str, &Kind<W>> = kinds.iter().map(|kind| (kind.name, kind)).collect();
+    let mut schedule = Schedule::of(plan, kinds);
+    let mut outcome = Outcome::default();
+    let mut running = FuturesUnordered::new();
+    loop {
+        while !options.cancel.is_cancelled() && running.len() < options.parallelism.max(1) {
+            let Some(id) = schedule.next() else { break };
+            let step = &plan.steps[id];
+            let runner =
+                Runner { id, step, kind: rows[step.address.kind], desired, inventory: &inventory, world, options };
+            running.push(async move { (id, runner.run().await) });
+        }
+        let Some((id, result)) = running.next().await else { break };
+        match result {
+            Ok(()) => {
+                schedule.done(id);
+                outcome.done.push(id);
+            }
+            Err(error) => {
+                for (skipped, because) in schedule.lost(id) {
+                    let (address, because) = (plan.steps[skipped].address.clone(), plan.steps[because].address.clone());
+                    let (told, blocker) = (address.clone(), because.clone());
+                    let _ = options.events.send(Event::Skipped { step: skipped, address: told, because: blocker });
+                    outcome.skipped.push(Skipped { step: skipped, address, because });
+                }
+                outcome.failed.push(Failure { step: id, address: plan.steps[id].address.clone(), error });
+            }
+        }
+    }
+    drop(running);
+    outcome.cancelled = schedule.left().collect();
+    outcome.inventory = inventory.into_inner().unwrap_or_else(PoisonError::into_inner);
+    outcome
+}
+
+struct Runner<'a, W: 'static> {
+    id: StepId,
+    step: &'a Step,
+    kind: &'a Kind<W>,
+    desired: &'a Graph<W>,
+    inventory: &'a Mutex<Inventory>,
+    world: &'a W,
+    options: &'a Options,
+}
+
+impl<W: World> Runner<'_, W> {
+    async fn run(&self) -> Result<()> {
+        let start = Instant::now();
+        let (step, address, action) = (self.id, &self.step.address, self.step.action.verb());
+        let _ = self.options.events.send(Event::Started { step, address: address.clone(), action });
+        let result = self.act().await;
+        let known = lock(self.inventory).items.get(address).map(|item| item.id.clone());
+        let _ = self.options.events.send(Event::Finished {
+            step,
+            address: address.clone(),
+            action,
+            elapsed: start.elapsed(),
+            id: known,
+            error: result.as_ref().err().map(|error| format!("{error:#}")),
+        });
+        result
+    }
+
+    async fn act(&self) -> Result<()> {
+        let address = &self.step.address;
+        let current = lock(self.inventory).items.get(address).cloned();
+        let node = self.desired.node(address);
+        let after = match (&self.step.action, node, &current) {
+            (Action::Create { .. }, Some(node), _) => Some(self.create(&*node.desired).await?),
+            (Action::Update { diff }, Some(node), Some(current)) => {
+                Some(node.desired.update(current, diff, &self.context("")).await?)
+            }
+            (Action::Delete, _, Some(current)) => {
+                (self.kind.delete)(&current.facts, &self.context("")).await?;
+                self.world.end_delete(address)?;
+                None
+            }
+            (action, ..) => anyhow::bail!("the plan was made from another world: {} {address}", action.verb()),
+        };
+        let mut known = lock(self.inventory);
+        match after {
+            Some(item) => known.items.insert(address.clone(), item),
+            None => known.items.remove(address),
+        };
+        Ok(())
+    }
+
+    /// Creates, unless the object turns out to be there: an earlier run may have made it and died, and the world may
+    /// not have shown it when the plan was made.
+    async fn create(&self, desired: &dyn crate::resource::Erased<W>) -> Result<Item> {
+        let address = &self.step.address;
+        let attempt = self.world.begin_create(address)?;
+        let cx = self.context(&attempt.token);
+        let created = match self.already_there(&cx, attempt.patience).await? {
+            Some(found) => {
+                let known = lock(self.inventory).clone();
+                let diff = desired.diff(&found, &known);
+                anyhow::ensure!(
+                    !diff.replaces(),
+                    "{} appeared as {address} since the plan was made, with fields that cannot change in place; plan again",
+                    found.id
+                );
+                if diff.is_empty() { found } else { desired.update(&found, &diff, &cx).await? }
+            }
+            None => desired.create(&cx).await?,
+        };
+        self.world.end_create(address, &created.id)?;
+        Ok(created)
+    }
+
+    async fn already_there(&self, cx: &StepContext<'_, W>, patience: std::time::Duration) -> Result<Option<Item>> {
+        if self.kind.identity == Identity::Name {
+            return Ok(None);
+        }
+        let known =
+            if self.kind.observes_after.is_empty() { Inventory::default() } else { lock(self.inventory).clone() };
+        let waiting = || cx.progress("waiting to see whether an interrupted run made it already");
+        Ok(look_again(self.kind, self.world, &known, &self.step.address, patience, waiting).await?)
+    }
+
+    fn context<'b>(&'b self, token: &'b str) -> StepContext<'b, W> {
+        StepContext {
+            world: self.world,
+            step: self.id,
+            address: &self.step.address,
+            token,
+            inventory: self.inventory,
+            events: &self.options.events,
+        }
+    }
+}

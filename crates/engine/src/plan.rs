@@ -1,0 +1,357 @@
+//! Deciding what to change. Pure: no clock, no network, no randomness.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use crate::{Address, Diff, Graph, Inventory, Kind, Origin, World, graph::Node, inventory::Item};
+
+/// A step's place in [`Plan::steps`].
+pub type StepId = usize;
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Action {
+    /// Makes the object.
+    Create {
+        /// The desired fields.
+        fields: Value,
+    },
+    /// Changes the object in place.
+    Update {
+        /// What differs.
+        diff: Diff,
+    },
+    /// Deletes the object.
+    Delete,
+}
+
+impl Action {
+    /// `create`, `update` or `delete`.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Create { .. } => "create",
+            Self::Update { .. } => "update",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// What a step waits for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Waits {
+    /// These steps.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub steps: BTreeSet<StepId>,
+    /// Every delete step of these kinds.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub deletes_of: BTreeSet<&'static str>,
+    /// Every update step of these kinds.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub updates_of: BTreeSet<&'static str>,
+}
+
+/// One thing to do. A replacement is two steps: a delete and a create of one address, both with its cause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// The resource.
+    pub address: Address,
+    /// The part of the stack that it belongs to.
+    pub layer: &'static str,
+    /// What to do.
+    #[serde(flatten, serialize_with = "action")]
+    pub action: Action,
+    /// The id of the object that is changed or deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// For both halves of a replacement: the fields that force it, and those that change with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Diff>,
+    /// Where the resource was asked for; nothing for an orphan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// What the step waits for.
+    pub waits: Waits,
+}
+
+// `flatten` on a Serialize-only type; nothing is ever read back through it.
+fn action<S: Serializer>(action: &Action, serializer: S) -> Result<S::Ok, S::Error> {
+    action.serialize(serializer)
+}
+
+/// An object that the plan would have to delete but that is protected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    /// The protected resource.
+    pub address: Address,
+    /// Its object.
+    pub id: String,
+    /// Why it may not be deleted.
+    pub reason: String,
+    /// What it would have been replaced for; nothing where it is no longer desired.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Diff>,
+    /// Where the resource is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+/// What to do, in which order, and what is refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// The steps; a step may wait for any other.
+    pub steps: Vec<Step>,
+    /// Protected objects that stand in the way. A plan that has some is not carried out.
+    pub refused: Vec<Refusal>,
+}
+
+/// How many steps of each sort; a replacement counts once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Objects to make.
+    pub create: usize,
+    /// Objects to change.
+    pub update: usize,
+    /// Objects to delete and make again.
+    pub replace: usize,
+    /// Objects to delete.
+    pub delete: usize,
+}
+
+impl Plan {
+    /// True when the world is as desired.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.refused.is_empty()
+    }
+
+    /// The totals.
+    pub fn summary(&self) -> Summary {
+        let mut summary = Summary::default();
+        for step in &self.steps {
+            match (&step.action, step.replaces.is_some()) {
+                (Action::Create { .. }, true) => summary.replace += 1,
+                (Action::Create { .. }, false) => summary.create += 1,
+                (Action::Update { .. }, _) => summary.update += 1,
+                (Action::Delete, false) => summary.delete += 1,
+                (Action::Delete, true) => {}
+            }
+        }
+        summary
+    }
+
+    /// The part of the plan that `chosen` addresses need: their steps and all that those wait for.
+    #[must_use]
+    pub fn only(&self, chosen: &dyn Fn(&Address) -> bool) -> Plan {
+        let mut keep: BTreeSet<StepId> = (0..self.steps.len()).filter(|&id| chosen(&self.steps[id].address)).collect();
+        let mut open: Vec<StepId> = keep.iter().copied().collect();
+        while let Some(id) = open.pop() {
+            for needed in self.waited_for(id) {
+                if keep.insert(needed) {
+                    open.push(needed);
+                }
+            }
+        }
+        let new_id: BTreeMap<StepId, StepId> = keep.iter().enumerate().map(|(new, &old)| (old, new)).collect();
+        let steps = keep.iter().map(|&old| {
+            let mut step = self.steps[old].clone();
+            step.waits.steps = step.waits.steps.iter().filter_map(|id| new_id.get(id).copied()).collect();
+            step
+        });
+        let refused = self.refused.iter().filter(|refusal| chosen(&refusal.address)).cloned().collect();
+        Plan { steps: steps.collect(), refused }
+    }
+
+    /// The steps that step `id` waits for.
+    pub fn waited_for(&self, id: StepId) -> Vec<StepId> {
+        let waits = &self.steps[id].waits;
+        let of_kinds = self.steps.iter().enumerate().filter(|(other, step)| {
+            *other != id
+                && match step.action {
+                    Action::Delete => waits.deletes_of.contains(step.address.kind),
+                    Action::Update { .. } => waits.updates_of.contains(step.address.kind),
+                    Action::Create { .. } => false,
+                }
+        });
+        let mut all: BTreeSet<StepId> = of_kinds.map(|(other, _)| other).collect();
+        all.extend(&waits.steps);
+        all.into_iter().collect()
+    }
+}
+
+/// Whether a plan's deletes are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// Create, change and delete.
+    All,
+    /// Delete nothing that is merely no longer desired.
+    KeepOrphans,
+}
+
+/// Compares what is desired with what is known and decides what to do.
+pub fn plan<W: World>(kinds: &[Kind<W>], desired: &Graph<W>, known: &Inventory, selection: Selection) -> Plan {
+    let order = Order::of(kinds);
+    let mut planner = Planner { order: &order, settled: known.clone(), plan: Plan::default() };
+    for (address, node) in desired.in_order() {
+        planner.decide(address, node, known.item(address));
+    }
+    if selection == Selection::All {
+        // Later kinds first, which is the order in which they will go.
+        let mut orphans: Vec<(&Address, &Item)> =
+            known.items().filter(|(address, _)| !desired.contains(address)).collect();
+        orphans.sort_by_key(|(address, _)| std::cmp::Reverse(order.rank(address.kind)));
+        for (address, item) in orphans {
+            planner.retire(address, item, None, None);
+        }
+    }
+    let Planner { mut plan, .. } = planner;
+    wire(&mut plan.steps, &order, desired);
+    plan
+}
+
+/// What the registry says about the order of kinds.
+struct Order<'a, W: 'static> {
+    kinds: &'a [Kind<W>],
+    rows: BTreeMap<&'static str, usize>,
+    /// For each kind, every kind that comes after it, directly or through others.
+    followers: BTreeMap<&'static str, BTreeSet<&'static str>>,
+}
+
+impl<'a, W: World> Order<'a, W> {
+    fn of(kinds: &'a [Kind<W>]) -> Self {
+        let mut followers: BTreeMap<&'static str, BTreeSet<&'static str>> = BTreeMap::new();
+        for kind in kinds {
+            // All that this kind comes after, to the roots.
+            let mut open: Vec<&'static str> = kind.after.to_vec();
+            let mut seen = BTreeSet::new();
+            while let Some(name) = open.pop() {
+                if seen.insert(name) {
+                    followers.entry(name).or_default().insert(kind.name);
+                    open.extend(kinds.iter().filter(|other| other.name == name).flat_map(|other| other.after));
+                }
+            }
+        }
+        let rows = kinds.iter().enumerate().map(|(row, kind)| (kind.name, row)).collect();
+        Self { kinds, rows, followers }
+    }
+
+    fn rank(&self, kind: &str) -> usize {
+        self.rows.get(kind).copied().unwrap_or(usize::MAX)
+    }
+
+    fn kind(&self, name: &str) -> &'a Kind<W> {
+        &self.kinds[*self.rows.get(name).expect("every address has a registered kind")]
+    }
+
+    fn followers(&self, kind: &str) -> impl Iterator<Item = &'static str> {
+        self.followers.get(kind).into_iter().flatten().copied()
+    }
+}
+
+struct Planner<'a, W: 'static> {
+    order: &'a Order<'a, W>,
+    /// What is known and stays. A resource that is being replaced is hidden from those that refer to it, so that
+    /// replacement cascades.
+    settled: Inventory,
+    plan: Plan,
+}
+
+impl<W: World> Planner<'_, W> {
+    fn decide(&mut self, address: &Address, node: &Node<W>, item: Option<&Item>) {
+        let Some(item) = item else {
+            self.push(address, Action::Create { fields: node.desired.fields() }, None, None, node.origin.clone());
+            return;
+        };
+        let diff = node.desired.diff(item, &self.settled);
+        if diff.is_empty() {
+            return;
+        }
+        if diff.replaces() {
+            self.settled.items.remove(address);
+            if self.retire(address, item, Some(diff.clone()), node.origin.clone()) {
+                let create = Action::Create { fields: node.desired.fields() };
+                self.push(address, create, None, Some(diff), node.origin.clone());
+            }
+        } else {
+            self.push(address, Action::Update { diff }, Some(item.id.clone()), None, node.origin.clone());
+        }
+    }
+
+    /// Plans a delete, unless the object is protected; says whether it did.
+    fn retire(&mut self, address: &Address, item: &Item, replaces: Option<Diff>, origin: Option<Origin>) -> bool {
+        if let Some(reason) = item.guard() {
+            let (address, id, reason) = (address.clone(), item.id.clone(), reason.to_owned());
+            self.plan.refused.push(Refusal { address, id, reason, replaces, origin });
+            return false;
+        }
+        self.push(address, Action::Delete, Some(item.id.clone()), replaces, origin);
+        true
+    }
+
+    fn push(
+        &mut self,
+        address: &Address,
+        action: Action,
+        id: Option<String>,
+        replaces: Option<Diff>,
+        origin: Option<Origin>,
+    ) {
+        let layer = self.order.kind(address.kind).layer;
+        let waits = Waits::default();
+        self.plan.steps.push(Step { address: address.clone(), layer, action, id, replaces, origin, waits });
+    }
+}
+
+/// Says what each step waits for.
+fn wire<W: World>(steps: &mut [Step], order: &Order<'_, W>, desired: &Graph<W>) {
+    let mut makes: BTreeMap<Address, StepId> = BTreeMap::new();
+    let mut deletes: BTreeMap<Address, StepId> = BTreeMap::new();
+    let mut updated: BTreeSet<&'static str> = BTreeSet::new();
+    let mut deleted: BTreeSet<&'static str> = BTreeSet::new();
+    let mut orphaned: BTreeSet<&'static str> = BTreeSet::new();
+    for (id, step) in steps.iter().enumerate() {
+        match step.action {
+            Action::Delete => {
+                deletes.insert(step.address.clone(), id);
+                deleted.insert(step.address.kind);
+                if step.replaces.is_none() {
+                    orphaned.insert(step.address.kind);
+                }
+            }
+            Action::Update { .. } => {
+                makes.insert(step.address.clone(), id);
+                updated.insert(step.address.kind);
+            }
+            Action::Create { .. } => {
+                makes.insert(step.address.clone(), id);
+            }
+        }
+    }
+    for step in steps {
+        let kind = order.kind(step.address.kind);
+        match step.action {
+            // The new object needs what it refers to, and its predecessor's name.
+            Action::Create { .. } | Action::Update { .. } => {
+                let refs = desired.node(&step.address).map(|node| node.desired.refs()).unwrap_or_default();
+                step.waits.steps.extend(refs.into_iter().filter_map(|target| makes.get(target)));
+                if matches!(step.action, Action::Create { .. }) {
+                    step.waits.steps.extend(deletes.get(&step.address));
+                    if kind.exclusive && orphaned.contains(kind.name) {
+                        step.waits.deletes_of.insert(kind.name);
+                    }
+                }
+            }
+            // An object is deleted once nothing that could refer to it remains.
+            Action::Delete => {
+                let followers = || order.followers(kind.name);
+                step.waits.deletes_of.extend(followers().filter(|name| deleted.contains(name)));
+                // What still refers to an orphan lets go of it first. Not so where the object must make room for
+                // its successor: the update needs the successor, which would wait for itself.
+                if step.replaces.is_none() && !kind.exclusive {
+                    step.waits.updates_of.extend(followers().filter(|name| updated.contains(name)));
+                }
+            }
+        }
+    }
+}
