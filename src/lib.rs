@@ -1,1 +1,6 @@
-//! infra.
+//! `infra`: one YAML file describes a whole data platform on AWS, and the world is made to match it.
+//!
+//! The way through, with who may know whom, is drawn in ARCHITECTURE.md.
+
+pub mod cloud;
+pub mod resources;

@@ -1,1 +1,4 @@
-fn main() {}
+//! The one integration binary: two that link the AWS SDK would cost twice.
+
+mod kinds;
+mod support;

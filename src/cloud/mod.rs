@@ -1,0 +1,99 @@
+//! The AWS account as a world: clients, who owns what, waits for consistency, errors explained.
+//!
+//! A [`Cloud`] belongs to one stack in one region. Kinds in `resources/` use it for every request. It never retries
+//! throttling (the SDK does) and owns every wait, each with a deadline and a progress message.
+
+mod connect;
+mod error;
+mod journal;
+mod names;
+mod reads;
+mod tags;
+mod wait;
+
+use std::{sync::Arc, time::Duration};
+
+use engine::{Address, Attempt, World};
+
+pub use connect::{Connection, Target, connect};
+pub use error::{Answered, CloudError, Explain, gone_is_ok, missing_is_none};
+pub use journal::Journal;
+pub use names::Names;
+pub use reads::Reads;
+pub use tags::{
+    ADDRESS_TAG, PROTECT_TAG, STACK_TAG, Tags, claimed_name, ec2_filter, from_ec2, into_ec2, tag_specification,
+};
+pub use wait::Pace;
+
+/// One client a service; clones share the connection pool.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    /// Networks, hosts and key pairs.
+    pub ec2: aws_sdk_ec2::Client,
+    /// Clusters.
+    pub emr: aws_sdk_emr::Client,
+    /// Roles, users and policies.
+    pub iam: aws_sdk_iam::Client,
+    /// Encryption keys.
+    pub kms: aws_sdk_kms::Client,
+    /// Buckets and objects.
+    pub s3: aws_sdk_s3::Client,
+    /// Who we are.
+    pub sts: aws_sdk_sts::Client,
+    /// Finds what has no tag filter of its own.
+    pub tagging: aws_sdk_resourcegroupstagging::Client,
+}
+
+/// One stack's view of an account and region.
+#[derive(Clone, Debug)]
+pub struct Cloud {
+    /// The services.
+    pub clients: Clients,
+    /// The names that the spec gives, and the tags that everything carries.
+    pub names: Arc<Names>,
+    /// How often to poll and how long reads may lag behind writes.
+    pub pace: Pace,
+    /// What was read in this pass; kinds that need the same answer share it.
+    pub reads: Arc<Reads>,
+    journal: Arc<Journal>,
+}
+
+impl Cloud {
+    /// The stack's view through `connection`.
+    pub fn new(connection: &Connection, names: Names, journal: Journal) -> Self {
+        Self {
+            clients: connection.clients.clone(),
+            names: Arc::new(names),
+            pace: connection.pace,
+            reads: Arc::default(),
+            journal: Arc::new(journal),
+        }
+    }
+
+    /// The tags that the object at `address` carries: the spec's, and the two that say whose it is.
+    pub fn tags(&self, address: &Address) -> Tags {
+        self.names.tags(address)
+    }
+}
+
+impl World for Cloud {
+    fn unread(&self) -> Self {
+        Self { reads: Arc::default(), ..self.clone() }
+    }
+
+    fn begin_create(&self, address: &Address) -> engine::Result<Attempt> {
+        self.journal.begin(&address.to_string(), self.pace.consistency)
+    }
+
+    fn end_create(&self, address: &Address, id: &str) -> engine::Result<()> {
+        self.journal.created(&address.to_string(), id)
+    }
+
+    fn end_delete(&self, address: &Address) -> engine::Result<()> {
+        self.journal.deleted(&address.to_string())
+    }
+
+    fn unsettled(&self, seen: &dyn Fn(&str) -> bool) -> Option<Duration> {
+        self.journal.unsettled(self.pace.consistency, seen)
+    }
+}

@@ -1,0 +1,40 @@
+//! What the stack calls things: its tags, and the names that are unique beyond the stack.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use engine::Address;
+
+use super::tags::{ADDRESS_TAG, STACK_TAG, Tags};
+
+/// The names that a stack's objects go by.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// The stack's name.
+    pub stack: String,
+    /// The region that the stack lives in: `us-west-2`.
+    pub region: String,
+    /// The account's 12-digit number.
+    pub account: String,
+    /// The spec's own tags.
+    pub tags: Tags,
+    /// The spec's buckets: name in S3 to name in the spec. S3 has no tag filter, so these are looked for by name.
+    pub buckets: BTreeMap<String, String>,
+    /// Where files that hold secrets go, each 0600: made private keys, access keys.
+    pub secrets: PathBuf,
+}
+
+impl Names {
+    /// The name of an object that is unique in the account or region: `nyc311-admin`.
+    pub fn unique(&self, name: &str) -> String {
+        format!("{}-{name}", self.stack)
+    }
+
+    /// The tags of the object at `address`: the spec's, a `Name` for the console, and whose it is.
+    pub fn tags(&self, address: &Address) -> Tags {
+        let mut tags = self.tags.clone();
+        tags.entry("Name".into()).or_insert_with(|| self.unique(&address.name));
+        tags.insert(STACK_TAG.into(), self.stack.clone());
+        tags.insert(ADDRESS_TAG.into(), address.to_string());
+        tags
+    }
+}

@@ -1,0 +1,3 @@
+//! Each kind: created, then no changes; every field changed, then a diff; deleted, then gone.
+
+mod network;
