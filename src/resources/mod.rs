@@ -1,17 +1,24 @@
-//! The kinds. One file a kind; [`REGISTRY`] lists them.
+//! The kinds, in four rooms. One file a kind; [`REGISTRY`] lists them.
 //!
-//! Adding one: its file, its `mod` line, its row. A kind reads back everything that it sets, so that a change made by
-//! hand shows as drift, and compares by meaning, so that equal things are equal.
+//! Adding one: its file, its `mod` line and its row, both in its room's `mod.rs`. A kind reads back everything that it
+//! sets, so that a change made by hand shows as drift, and compares by meaning, so that equal things are equal.
 
-mod subnet;
+mod compute;
+mod identity;
+mod network;
+mod storage;
 pub mod tagging;
-mod vpc;
+
+use std::sync::LazyLock;
 
 use engine::Kind;
 
 use crate::cloud::Cloud;
-pub use subnet::{Subnet, SubnetObserved};
-pub use vpc::{Vpc, VpcObserved};
+pub use compute::*;
+pub use identity::*;
+pub use network::*;
+pub use storage::*;
 
 /// Every kind, in the order in which a reader meets them.
-pub const REGISTRY: &[Kind<Cloud>] = &[Kind::of::<Vpc>(), Kind::of::<Subnet>()];
+pub static REGISTRY: LazyLock<Vec<Kind<Cloud>>> =
+    LazyLock::new(|| [network::kinds(), identity::kinds(), storage::kinds(), compute::kinds()].concat());

@@ -23,13 +23,16 @@ fn graph(stack: &Stack, wanted: &Wanted) -> Graph<Cloud> {
         tags
     };
     let vpc = graph.add("main", Vpc { cidr: "10.7.0.0/16".into(), tags: tags("vpc", "main") });
-    graph.add("a", Subnet {
-        vpc,
-        cidr: wanted.cidr.into(),
-        zone: None,
-        public_addresses: wanted.public_addresses,
-        tags: tags("subnet", "a"),
-    });
+    graph.add(
+        "a",
+        Subnet {
+            vpc,
+            cidr: wanted.cidr.into(),
+            zone: None,
+            public_addresses: wanted.public_addresses,
+            tags: tags("subnet", "a"),
+        },
+    );
     graph
 }
 

@@ -30,7 +30,7 @@ pub async fn connection() -> Connection {
 /// A stack that no other test has, and the folder that holds its secrets for as long as the test runs.
 pub struct Stack {
     pub cloud: Cloud,
-    pub secrets: tempfile::TempDir,
+    _secrets: tempfile::TempDir,
 }
 
 /// A new stack whose name begins with `prefix`. `buckets` are names in the spec; S3 knows them as `STACK-NAME`.
@@ -47,27 +47,27 @@ pub async fn stack(prefix: &str, buckets: &[&str]) -> Stack {
         tags: BTreeMap::from([("project".to_owned(), "tests".to_owned())]),
         secrets: secrets.path().to_owned(),
     };
-    Stack { cloud: Cloud::new(&connection, names, Journal::in_memory()), secrets }
+    Stack { cloud: Cloud::new(&connection, names, Journal::in_memory()), _secrets: secrets }
 }
 
 impl Stack {
     /// What AWS says the stack has.
     pub async fn observe(&self) -> Inventory {
-        engine::observe(REGISTRY, &self.cloud).await.unwrap_or_else(|error| panic!("{:?}", anyhow::Error::from(error)))
+        engine::observe(&REGISTRY, &self.cloud).await.unwrap_or_else(|error| panic!("{:?}", anyhow::Error::from(error)))
     }
 
     /// What would be done to reach `desired`.
     pub async fn plan(&self, desired: &Graph<Cloud>) -> Plan {
-        engine::plan(REGISTRY, desired, &self.observe().await, Selection::All)
+        engine::plan(&REGISTRY, desired, &self.observe().await, Selection::All)
     }
 
     /// Plans and applies once; returns the plan and what became of it.
     pub async fn apply(&self, desired: &Graph<Cloud>) -> (Plan, Outcome) {
         let known = self.observe().await;
-        let plan = engine::plan(REGISTRY, desired, &known, Selection::All);
+        let plan = engine::plan(&REGISTRY, desired, &known, Selection::All);
         let (events, _unheard) = tokio::sync::mpsc::unbounded_channel();
         let options = Options { parallelism: 8, cancel: CancellationToken::new(), events };
-        let outcome = engine::apply(&plan, REGISTRY, desired, known, &self.cloud, &options).await;
+        let outcome = engine::apply(&plan, &REGISTRY, desired, known, &self.cloud, &options).await;
         (plan, outcome)
     }
 

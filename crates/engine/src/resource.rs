@@ -143,6 +143,14 @@ pub struct Kind<W: 'static> {
     pub(crate) delete: DeleteFn<W>,
 }
 
+impl<W> Clone for Kind<W> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<W> Copy for Kind<W> {}
+
 impl<W: World> Kind<W> {
     /// The row for a resource type.
     pub const fn of<R: Resource<W>>() -> Self {

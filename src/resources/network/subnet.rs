@@ -4,8 +4,9 @@ use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, Subnet as Object};
 use engine::{Address, Diff, Inventory, Ref, Resource, Result, StepContext};
 use serde::Serialize;
 
-use super::{Vpc, tagging};
+use super::Vpc;
 use crate::cloud::{Answered, Cloud, Explain, Tags, claimed_name, ec2_filter, from_ec2, gone_is_ok, tag_specification};
+use crate::resources::tagging;
 
 /// A subnet.
 #[derive(Clone, Debug, Serialize)]

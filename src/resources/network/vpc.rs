@@ -5,11 +5,11 @@ use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, ResourceType, SecurityGr
 use engine::{Address, Diff, Inventory, Resource, Result, StepContext};
 use serde::Serialize;
 
-use super::tagging;
 use crate::cloud::{
     ADDRESS_TAG, Answered, Cloud, Explain, STACK_TAG, Tags, claimed_name, ec2_filter, from_ec2, gone_is_ok, into_ec2,
     tag_specification,
 };
+use crate::resources::tagging;
 
 /// A VPC.
 #[derive(Clone, Debug, Serialize)]
