@@ -3,10 +3,12 @@
 //! A [`Cloud`] belongs to one stack in one region. Kinds in `resources/` use it for every request. It never retries
 //! throttling (the SDK does) and owns every wait, each with a deadline and a progress message.
 
+mod advice;
 mod connect;
 mod error;
 mod journal;
 mod names;
+mod obstacles;
 mod reads;
 mod tags;
 mod wait;
@@ -15,6 +17,7 @@ use std::{sync::Arc, time::Duration};
 
 use engine::{Address, Attempt, World};
 
+pub use advice::advice;
 pub use connect::{Connection, Target, connect};
 pub use error::{Answered, CloudError, Explain, gone_is_ok, missing_is_none};
 pub use journal::Journal;
