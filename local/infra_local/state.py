@@ -55,7 +55,21 @@ class _Pickler(pickle.Pickler):
     def reducer_override(self, thing):
         if type(thing).__name__ == "FakeKey":
             return _restore_key, (_key_state(thing, self.bodies), str(self.bodies))
+        if type(thing).__module__.startswith("cryptography.") and hasattr(thing, "private_bytes"):
+            return _restore_private_key, (_private_bytes(thing),)
         return NotImplemented
+
+
+def _private_bytes(key) -> bytes:
+    from cryptography.hazmat.primitives import serialization as form
+
+    return key.private_bytes(form.Encoding.DER, form.PrivateFormat.PKCS8, form.NoEncryption())
+
+
+def _restore_private_key(der: bytes):
+    from cryptography.hazmat.primitives.serialization import load_der_private_key
+
+    return load_der_private_key(der, password=None)
 
 
 class _Unpickler(pickle.Unpickler):

@@ -10,6 +10,11 @@ _MODULES = (
     "ec2_deletes",
     "ec2_instances",
     "client_tokens",
+    "ec2_keys",
+    "iam",
+    "iam_details",
+    "sts_kms",
+    "s3_buckets",
     "ec2_lag",
     "ec2_operations",
 )
