@@ -15,6 +15,10 @@ _MODULES = (
     "iam_details",
     "sts_kms",
     "s3_buckets",
+    "emr_injection",
+    "emr_nodes",
+    "emr_lifecycle",
+    "emr_missing",
     "ec2_lag",
     "ec2_operations",
 )

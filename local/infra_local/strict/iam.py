@@ -140,7 +140,7 @@ def documents_of(backend: IAMBackend, arn: str) -> list[dict]:
     """Every identity policy of a user or role, parsed."""
     for owner in [*backend.users.values(), *backend.roles.values()]:
         if owner.arn == arn:
-            attached = [p.default_version.document if hasattr(p, "default_version") else p.document for p in owner.managed_policies.values()]
+            attached = [v.document for p in owner.managed_policies.values() for v in p.versions if v.is_default]
             return [_parse(d) for d in [*owner.policies.values(), *attached]]
     raise IAMException("NoSuchEntity", f"The principal {arn} does not exist.")
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
-from moto.core.exceptions import ServiceException
+from moto.core.exceptions import JsonRESTError
 from moto.iam.models import iam_backends
 from moto.kms.models import KmsBackend
 from moto.kms.responses import KmsResponse
+from moto.sts.exceptions import STSClientError
 from moto.sts.responses import TokenResponse
 
 from infra_local.hooks import around
@@ -27,7 +28,7 @@ def _sts() -> None:
         roles = iam_backends[account][self.partition].roles.values()
         role = next((r for r in roles if r.arn == arn), None)
         if not role or not _trusts(role, caller, self.current_account):
-            raise ServiceException(
+            raise STSClientError(
                 "AccessDenied", f"User: {caller} is not authorized to perform: sts:AssumeRole on resource: {arn}"
             )
         return original(self)
@@ -54,7 +55,7 @@ def _kms() -> None:
     def schedule_key_deletion(original, self):
         key = _key(self, self._get_param("KeyId"))
         if key is not None and key.key_state == "PendingDeletion":
-            raise ServiceException("KMSInvalidStateException", f"{key.arn} is pending deletion.")
+            raise JsonRESTError("KMSInvalidStateException", f"{key.arn} is pending deletion.")
         answer = json.loads(original(self))
         if key is not None:
             answer["KeyId"] = key.arn  # AWS answers with the ARN, whatever it was asked with
@@ -88,5 +89,5 @@ def _not_pending(name: str) -> None:
     def refused(original, self):
         key = _key(self, self._get_param("TargetKeyId") or self._get_param("KeyId"))
         if key is not None and key.key_state == "PendingDeletion":
-            raise ServiceException("KMSInvalidStateException", f"{key.arn} is pending deletion.")
+            raise JsonRESTError("KMSInvalidStateException", f"{key.arn} is pending deletion.")
         return original(self)
