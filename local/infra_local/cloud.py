@@ -18,8 +18,9 @@ log = logging.getLogger("infra_local")
 
 _READS = ("Describe", "List", "Get", "Head", "Simulate")
 _TICK = 0.25
-_QUIET = 0.7  # a save waits for this long without a write,
-_PATIENCE = 3.0  # but for no longer than this
+_QUIET = 0.3  # a save waits for this long without a write,
+_PATIENCE = 1.5  # but for no longer than this,
+_SHARE = 10  # and saving takes no more than a tenth of the time
 
 
 class Cloud:
@@ -28,6 +29,7 @@ class Cloud:
         self.started = time.time()
         self.dirty_since = 0.0
         self.last_write = 0.0
+        self.not_before = 0.0
         self.stopping = threading.Event()
         if not settings.stock:
             from infra_local import strict
@@ -44,26 +46,33 @@ class Cloud:
         self.last_write = time.time()
         self.dirty_since = self.dirty_since or self.last_write
 
+    def _save_is_due(self) -> bool:
+        now = time.time()
+        if not self.dirty_since or now < self.not_before:
+            return False
+        return now - self.last_write > _QUIET or now - self.dirty_since > _PATIENCE
+
     def tick(self) -> None:
         while not self.stopping.wait(_TICK):
             if not settings.stock:
                 with self.application.lock:
                     if clock.settle():
-                        self.touched("POST", "Settle")
-            now = time.time()
-            if self.dirty_since and (now - self.last_write > _QUIET or now - self.dirty_since > _PATIENCE):
+                        self.dirty_since = self.dirty_since or time.time()
+            if self._save_is_due():
                 self.save()
 
     def save(self) -> None:
         if not self.home:
             return
-        self.dirty_since = 0.0
+        self.dirty_since, began = 0.0, time.time()
         try:
             with self.application.lock:
                 snapshot = state.dump(self.home)
             state.write(self.home, snapshot)
         except Exception:
             log.exception("the state could not be saved")
+        now = time.time()
+        self.not_before = now + _SHARE * (now - began)
 
     def reset(self) -> None:
         """An empty account again; speed and lag stay as they are."""

@@ -27,6 +27,8 @@ log = logging.getLogger("infra_local")
 
 # In this order: later ones refer to earlier ones.
 SERVICES = ("iam", "sts", "kms", "s3", "ec2", "emr", "logs")
+# moto makes global backends for every partition; nothing of ours lives outside of "aws".
+_OTHER_PARTITIONS = {"aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc"}
 _FILE = "state.pickle"
 
 
@@ -139,7 +141,8 @@ def dump(home: Path) -> bytes:
     contents: dict = {"clock": clock.dump(), "backends": {}, "extra": {}}
     for service, backends in _backend_dicts().items():
         contents["backends"][service] = {
-            account: {region: backend for region, backend in dict.items(regions)} for account, regions in dict.items(backends)
+            account: {region: backend for region, backend in dict.items(regions) if region not in _OTHER_PARTITIONS}
+            for account, regions in dict.items(backends)
         }
     s3 = _backend_dicts()["s3"]
     contents["extra"]["bucket_accounts"] = dict(getattr(s3, "bucket_accounts", {}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 _MODULES = (
+    "accounts",
     "ec2_images",
     "ec2_tags",
     "ec2_transitions",
@@ -19,6 +20,7 @@ _MODULES = (
     "emr_nodes",
     "emr_lifecycle",
     "emr_missing",
+    "tagging",
     "ec2_lag",
     "ec2_operations",
 )

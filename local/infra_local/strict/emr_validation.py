@@ -86,7 +86,7 @@ def check_type(label: str | None, kind: str) -> None:
 def _check_applications(response, label: str | None) -> None:
     for wanted in _param(response, "Applications", []):
         if label and not releases.application(label, wanted.get("name", "")):
-            invalid(f"Specified application: {wanted.get('name')} is not supported on this release: {label}.")
+            invalid(f"Specified application: {wanted.get('name')} is invalid for release: {label}.")
 
 
 def _iam(response):
