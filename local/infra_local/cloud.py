@@ -53,6 +53,10 @@ class Cloud:
         return now - self.last_write > _QUIET or now - self.dirty_since > _PATIENCE
 
     def tick(self) -> None:
+        if not settings.stock:
+            from infra_local.strict import speedups
+
+            speedups.warm_up(self.application)
         while not self.stopping.wait(_TICK):
             if not settings.stock:
                 with self.application.lock:

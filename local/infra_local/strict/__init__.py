@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 _MODULES = (
+    "speedups",
     "accounts",
     "ec2_images",
     "ec2_tags",
