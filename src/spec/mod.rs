@@ -1,0 +1,5 @@
+//! YAML to a typed, validated [`Spec`], every value with its line and column.
+
+pub mod model;
+
+pub use model::*;
