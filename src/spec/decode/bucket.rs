@@ -3,7 +3,7 @@
 use super::{
     super::{
         error::Diagnostic,
-        model::{Bucket, Encryption, Expiry, Spanned},
+        model::{ACCOUNT_PLACEHOLDER, Bucket, Encryption, Expiry, Spanned},
         shape::{Object, Shape, optional, required},
         tree::{Data, Key, Node},
     },
@@ -164,15 +164,10 @@ pub(super) fn refused(name: &str) -> Option<(String, String)> {
         return Some((format!("it has {length} characters"), hint.into()));
     }
     if name.chars().any(|c| c.is_ascii_uppercase()) {
-        let hint = if name.contains("000000000000") {
-            "use lower case".into()
-        } else {
-            format!("write `{}`", name.to_lowercase())
-        };
-        return Some(("it has upper-case letters".into(), hint));
+        return refuse("it has upper-case letters", &rewritten(name).unwrap_or_else(|| "use lower case".into()));
     }
     if name.contains('_') {
-        return refuse("it has an underscore", "use `-` instead");
+        return refuse("it has an underscore", &rewritten(name).unwrap_or_else(|| "use `-` instead".into()));
     }
     if let Some(wrong) = name.chars().find(|c| !(c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(*c))) {
         return Some((format!("it has `{wrong}`"), "use lower-case letters, digits, `-` and `.`".into()));
@@ -195,4 +190,11 @@ pub(super) fn refused(name: &str) -> Option<(String, String)> {
         return Some((format!("names that end in `{suffix}` are AWS's"), "end it differently".into()));
     }
     None
+}
+
+/// A name that S3 would take instead, unless it depends on the account.
+fn rewritten(name: &str) -> Option<String> {
+    let better = name.to_lowercase().replace('_', "-");
+    let good = !name.contains(ACCOUNT_PLACEHOLDER) && refused(&better).is_none();
+    good.then(|| format!("write `{better}`"))
 }

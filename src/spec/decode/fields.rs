@@ -58,7 +58,7 @@ impl<'d, 'a> Fields<'d, 'a> {
             let error = Diagnostic::at(&key.span, format!("unknown field `{}` in {}", key.text, self.label));
             self.decoder.report(error.hint(self.meant(&key.text)));
         }
-        for field in self.object.fields.iter().filter(|field| field.required && !self.has(field.name)) {
+        for field in self.object.fields.iter().filter(|field| field.required && self.written(field.name).is_none()) {
             let error = Diagnostic::at(&self.span, format!("missing field `{}` in {}", field.name, self.label));
             self.decoder.report(error.hint(explain(field)));
         }
@@ -85,6 +85,10 @@ impl<'d, 'a> Fields<'d, 'a> {
         debug_assert!(self.object.field(name).is_some(), "`{}` has no field `{name}`", self.object.name);
         #[cfg(test)]
         self.decoder.asked.borrow_mut().insert((self.object.name, name));
+        self.written(name)
+    }
+
+    fn written(&self, name: &str) -> Option<(&'d Key, &'d Node)> {
         self.entries.iter().find(|(key, _)| key.text == name).map(|(key, node)| (key, node))
     }
 
