@@ -1,0 +1,544 @@
+//! `cluster`.
+
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+use super::{
+    super::{
+        error::{Diagnostic, nearest},
+        interpolate::Place,
+        model::{
+            Bootstrap, Cluster, ClusterSecurity, Configuration, FilePath, LogTarget, ManagedScaling, Release,
+            ScalingUnit, Script, Span, Spanned, Start, Text, TransitCertificates,
+        },
+        shape::{Kind, Object, Shape, optional, required},
+        tables::{APPLICATIONS, application_missing},
+        tree::{Data, Node},
+    },
+    Decoder, Fields, access, bucket, host, nodes,
+};
+
+/// The `cluster` section.
+pub(super) static CLUSTER: Object = Object {
+    name: "cluster",
+    doc: "The EMR cluster.",
+    fields: &[
+        required("release", "EMR's release.", Shape::Form(r"^(emr-\d+\.\d+\.\d+|.*\$\{.*)$", "emr-7.0.0"))
+            .also(&["release_label"]),
+        required("applications", "Applications.", Shape::List(&Shape::Suggest(APPLICATIONS))).also(&["apps"]),
+        required("subnet", "The subnet that it is in.", Shape::Name(Kind::Subnet)),
+        required("roles", "Its two roles.", Shape::Object(&ROLES)),
+        optional(
+            "master",
+            "The master: a type, or a map.",
+            Shape::Either(&[Shape::Text, Shape::Object(&nodes::GROUP)]),
+        )
+        .also(&["primary"]),
+        optional(
+            "core",
+            "Nodes with HDFS: a type, or a map.",
+            Shape::Either(&[Shape::Text, Shape::Object(&nodes::GROUP)]),
+        )
+        .also(&["workers"]),
+        optional(
+            "task",
+            "Nodes without HDFS: a type, or a map.",
+            Shape::Either(&[Shape::Text, Shape::Object(&nodes::GROUP)]),
+        )
+        .also(&["tasks"]),
+        optional(
+            "fleets",
+            "A choice of types for each role, instead of `master`, `core` and `task`.",
+            Shape::Object(&nodes::FLEETS),
+        ),
+        optional("root_disk", "Each node's root disk; the release's own unless said.", Shape::Size),
+        optional(
+            "configurations",
+            "Settings by classification: `spark-defaults: { KEY: VALUE }`; a map inside is a nested classification.",
+            Shape::Table(&Shape::Table(&Shape::Either(&[Shape::Text, Shape::Table(&Shape::Text)]))),
+        )
+        .also(&["configuration"]),
+        optional(
+            "bootstrap",
+            "Scripts that run on each node first: a path, `s3://…`, or a map.",
+            Shape::List(&Shape::Either(&[Shape::Text, Shape::Object(&BOOTSTRAP)])),
+        )
+        .also(&["bootstrap_actions"]),
+        optional(
+            "log4j_patch",
+            "Whether AWS's log4j patch runs before all else; true for the releases that need it.",
+            Shape::Boolean,
+        ),
+        optional(
+            "step_concurrency",
+            "How many steps run at once; 1 unless said, more from emr-5.28.0.",
+            Shape::Integer(1, 256),
+        )
+        .also(&["concurrency"]),
+        optional("security", "Encryption and metadata service.", Shape::Object(&SECURITY))
+            .also(&["security_configuration", "encryption"]),
+        optional("managed_scaling", "EMR's own scaling, from emr-5.30.0.", Shape::Object(&SCALING)).also(&["scaling"]),
+        optional(
+            "termination_protection",
+            "Whether it must be unprotected before it can be ended; false unless said.",
+            Shape::Boolean,
+        )
+        .also(&["protect"]),
+        optional(
+            "idle_timeout",
+            "End it after so long without work: by EMR from emr-5.30.0, by `infra` before. 1m to 7d.",
+            Shape::Duration,
+        ),
+        optional("auto_termination", "EMR's own idle timeout, from emr-5.30.0. 1m to 7d.", Shape::Duration),
+        optional("max_lifetime", "End it after so long, whatever it does.", Shape::Duration),
+        optional(
+            "logs",
+            "The bucket that its logs go to, or a map with a folder.",
+            Shape::Either(&[Shape::Name(Kind::Bucket), Shape::Object(&LOGS)]),
+        )
+        .also(&["log_uri"]),
+        optional("key", "The SSH key for login `hadoop`; the only key unless said.", Shape::Name(Kind::Key))
+            .also(&["key_name"]),
+        optional("start", "Who starts it; `on-demand` unless said.", Shape::Word(STARTS)),
+        optional("start_deadline", "How long a start may take; 30m unless said.", Shape::Duration).also(&["deadline"]),
+        optional(
+            "reaper",
+            "The host whose timer ends it when idle, for releases before emr-5.30.0.",
+            Shape::Name(Kind::Host),
+        ),
+        optional("name", "Its name in EMR; the stack's unless said.", Shape::Text),
+        optional(
+            "visible",
+            "Whether all of the account see it as their policies allow; true unless said.",
+            Shape::Boolean,
+        ),
+    ],
+};
+
+const STARTS: &[(&str, &str)] =
+    &[("on-demand", "`infra cluster up`, and pipelines that need it"), ("with-apply", "`infra apply`")];
+
+static ROLES: Object = Object {
+    name: "cluster_roles",
+    doc: "The roles of a cluster.",
+    fields: &[
+        required(
+            "service",
+            "What EMR itself may do: a role that `elasticmapreduce` may assume.",
+            Shape::Name(Kind::Role),
+        ),
+        required(
+            "nodes",
+            "What its machines may do: a role that `ec2` may assume, with `profile: true`.",
+            Shape::Name(Kind::Role),
+        ),
+    ],
+};
+
+static BOOTSTRAP: Object = Object {
+    name: "bootstrap",
+    doc: "A script that runs on each node before the applications start.",
+    fields: &[
+        required("script", "`s3://…`, or a path beside this file.", Shape::Text).also(&["path"]),
+        optional("arguments", "Its arguments.", Shape::List(&Shape::Text)).also(&["args"]),
+        optional("name", "Its name in EMR; the script's unless said.", Shape::Text),
+    ],
+};
+
+static SECURITY: Object = Object {
+    name: "cluster_security",
+    doc: "Encryption and metadata service of a cluster (an EMR security configuration).",
+    fields: &[
+        optional(
+            "s3",
+            "How EMR encrypts what it writes to S3; as the bucket does unless said.",
+            Shape::Word(bucket::ENCRYPTION),
+        ),
+        optional(
+            "disks",
+            "Whether local disks are encrypted with the stack's own key; false unless said.",
+            Shape::Boolean,
+        ),
+        optional("in_transit", "Certificates for traffic between nodes: `s3://…/certificates.zip`.", Shape::Text),
+        optional("imds", "Metadata service; `v2` unless said, where the release works so.", Shape::Word(IMDS))
+            .also(&["imdsv2"]),
+    ],
+};
+
+const IMDS: &[(&str, &str)] = &[("v2", "IMDSv2 only"), ("v1-and-v2", "IMDSv1 too, which older releases need")];
+
+static SCALING: Object = Object {
+    name: "managed_scaling",
+    doc: "EMR's own scaling.",
+    fields: &[
+        required("min", "Never fewer.", Shape::Integer(1, 100_000)).also(&["minimum"]),
+        required("max", "Never more.", Shape::Integer(1, 100_000)).also(&["maximum"]),
+        optional("unit", "What is counted; `instances` unless said, `fleet-units` with fleets.", Shape::Word(UNITS)),
+        optional("max_on_demand", "At most so many on demand; all unless said.", Shape::Integer(0, 100_000)),
+        optional("max_core", "At most so many core nodes; all unless said.", Shape::Integer(1, 100_000)),
+    ],
+};
+
+const UNITS: &[(&str, &str)] =
+    &[("instances", "machines"), ("vcpu", "virtual processors"), ("fleet-units", "units of fleets")];
+
+static LOGS: Object = Object {
+    name: "logs",
+    doc: "Where a cluster's logs go.",
+    fields: &[
+        required("bucket", "The bucket.", Shape::Name(Kind::Bucket)),
+        optional(
+            "folder",
+            "The folder, with its `/`; the bucket's root unless said.",
+            Shape::Form("^[^/].*/$", "logs/"),
+        ),
+    ],
+};
+
+/// EMR's limit on names of clusters and bootstrap actions.
+const NAME: usize = 256;
+
+/// Reads `cluster`.
+pub(super) fn read(decoder: &Decoder<'_>, span: &Span, node: &Node) -> Option<Cluster> {
+    let fields = Fields::open(decoder, &CLUSTER, "the cluster", span, node)?;
+    let release = release(&fields);
+    let known = release.as_ref().map(|release| release.value);
+    let name = name(&fields);
+    let applications = applications(&fields, known);
+    let subnet = fields.name("subnet");
+    let roles = fields.entry("roles").and_then(|(key, node)| {
+        let roles = Fields::open(decoder, &ROLES, "`roles` of the cluster", &key.span, node)?;
+        let (service, nodes) = (roles.name("service"), roles.name("nodes"));
+        Some((service?, nodes?))
+    });
+    let nodes = nodes::read(&fields, known);
+    let root_disk_gib = fields.gib("root_disk", 10, 100);
+    let configurations = configurations(&fields);
+    let bootstrap: Vec<_> = fields.list("bootstrap").iter().filter_map(|node| bootstrap(decoder, node)).collect();
+    let needs_patch = known.is_some_and(Release::needs_log4j_patch);
+    let log4j_patch = fields.boolean_or("log4j_patch", needs_patch);
+    let step_concurrency = fields.integer_or("step_concurrency", 1);
+    let security = security(&fields, known);
+    let managed_scaling = scaling(&fields);
+    let termination_protection = fields.boolean_or("termination_protection", false);
+    let idle_timeout = timeout(&fields, "idle_timeout");
+    let auto_termination = timeout(&fields, "auto_termination");
+    fields.exclusive("idle_timeout", "auto_termination", "keep `idle_timeout`; it uses EMR's own where there is one");
+    let max_lifetime = fields.duration("max_lifetime");
+    let logs = logs(&fields);
+    let key = fields.name("key").or_else(|| host::only_key(&fields, false));
+    let start = fields
+        .word("start")
+        .map(|word| word.map(|word| if word == "with-apply" { Start::WithApply } else { Start::OnDemand }));
+    let deadline = fields.duration("start_deadline").unwrap_or_else(|| fields.default(Duration::from_secs(1_800)));
+    let reaper = fields.name("reaper");
+    let visible = fields.boolean_or("visible", true);
+    if let Some(release) = known {
+        check_release(&fields, release, &step_concurrency, reaper.as_ref());
+    }
+    let (service_role, node_role) = roles?;
+    Some(Cluster {
+        name: name?,
+        release: release?,
+        applications,
+        subnet: subnet?,
+        service_role,
+        node_role,
+        nodes: nodes?,
+        root_disk_gib,
+        configurations,
+        bootstrap,
+        log4j_patch,
+        step_concurrency,
+        security,
+        managed_scaling,
+        termination_protection,
+        idle_timeout,
+        max_lifetime,
+        auto_termination,
+        logs,
+        key,
+        start: start.unwrap_or_else(|| fields.default(Start::OnDemand)),
+        start_deadline: deadline,
+        reaper,
+        visible,
+    })
+}
+
+fn release(fields: &Fields<'_, '_>) -> Option<Spanned<Release>> {
+    let (text, shown) = fields.decoder.fixed_shown(fields.node("release")?, &fields.what("release"))?;
+    let numbers: Option<Vec<u16>> = text
+        .strip_prefix("emr-")
+        .and_then(|rest| rest.split('.').map(|part| part.parse().ok().filter(|_| !part.starts_with('+'))).collect());
+    let wrong = |message: String, hint: String| {
+        fields.decoder.report(Diagnostic::at(&text.span, message).hint(hint));
+        None
+    };
+    match numbers.as_deref() {
+        Some([major, ..]) if *major < 4 => {
+            wrong(format!("{shown} is older than EMR's releases"), "they begin with emr-4.0.0".into())
+        }
+        Some(&[major, minor, patch]) => Some(text.map(|_| Release { major, minor, patch })),
+        Some(&[major, minor]) => {
+            wrong(format!("`{shown}` is no EMR release"), format!("did you mean `emr-{major}.{minor}.0`?"))
+        }
+        _ => {
+            let digits = text.trim_start_matches(|c: char| !c.is_ascii_digit());
+            let good = digits.split('.').count() == 3 && digits.split('.').all(|part| part.parse::<u16>().is_ok());
+            let hint = if good { format!("did you mean `emr-{digits}`?") } else { "e.g. emr-7.0.0".into() };
+            wrong(format!("`{shown}` is no EMR release"), hint)
+        }
+    }
+}
+
+fn name(fields: &Fields<'_, '_>) -> Option<Spanned<Text>> {
+    let Some(name) = fields.text("name") else {
+        let stack = fields.decoder.scope.stack.borrow().clone()?;
+        return Some(fields.default(stack.into_text()));
+    };
+    let sample = name.sample();
+    if sample.is_empty() || sample.chars().count() > NAME || sample.contains(['<', '>', '$', '|', '`']) {
+        let message = format!("EMR refuses the cluster's name, of {} characters", sample.chars().count());
+        fields
+            .decoder
+            .report(Diagnostic::at(&name.span, message).hint(format!("1 to {NAME}, without < > $ | and backtick")));
+    }
+    Some(name)
+}
+
+fn applications(fields: &Fields<'_, '_>, release: Option<Release>) -> Vec<Spanned<String>> {
+    let decoder = fields.decoder;
+    let mut list: Vec<Spanned<String>> = Vec::new();
+    for node in fields.list("applications") {
+        let Some((name, shown)) = decoder.fixed_shown(node, "an application") else { continue };
+        let Some(known) = APPLICATIONS.iter().find(|known| known.eq_ignore_ascii_case(&name)) else {
+            let hint = match nearest(&name, APPLICATIONS.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "e.g. Spark, Hadoop, Hive, Zeppelin".into(),
+            };
+            decoder.report(Diagnostic::at(&name.span, format!("EMR has no application `{shown}`")).hint(hint));
+            continue;
+        };
+        let name = name.map(|_| (*known).to_owned());
+        if let Some((release, reason)) =
+            release.and_then(|release| Some((release, application_missing(known, release)?)))
+        {
+            decoder.report(Diagnostic::at(&name.span, format!("{release} has no {known}")).hint(reason));
+        }
+        access::unique(decoder, &list, &name, |name| name.value.clone());
+        list.push(name);
+    }
+    if let (Some((key, _)), true) = (fields.entry("applications"), fields.list("applications").is_empty()) {
+        decoder.report(Diagnostic::at(&key.span, "the cluster has no applications").hint("e.g. [Spark, Hadoop]"));
+    }
+    list
+}
+
+fn configurations(fields: &Fields<'_, '_>) -> Vec<Spanned<Configuration>> {
+    let decoder = fields.decoder;
+    let table = fields.table("configurations").iter();
+    table
+        .filter_map(|(key, node)| Some(Spanned::new(configuration(decoder, &key.text, node)?, key.span.clone())))
+        .collect()
+}
+
+fn configuration(decoder: &Decoder<'_>, classification: &str, node: &Node) -> Option<Configuration> {
+    let what = format!("configuration `{classification}`");
+    if !matches!(node.data, Data::Map(_)) && !node.is_null() {
+        let error = Diagnostic::at(&node.span, format!("{what} must be a map, not {}", node.kind()));
+        decoder.report(error.hint("e.g. `spark-defaults: { spark.executor.memory: 4g }`"));
+        return None;
+    }
+    let mut properties = IndexMap::new();
+    let mut configurations = Vec::new();
+    for (key, node) in decoder.entries(node, &what) {
+        if let Data::Map(_) = node.data {
+            configurations.extend(configuration(decoder, &key.text, node));
+        } else if let Some(value) = decoder.loose(node, &format!("`{}` of {what}", key.text), Place::Anywhere) {
+            properties.insert(key.text.clone(), value.into_text());
+        }
+    }
+    Some(Configuration { classification: classification.to_owned(), properties, configurations })
+}
+
+fn bootstrap(decoder: &Decoder<'_>, node: &Node) -> Option<Spanned<Bootstrap>> {
+    let what = "a bootstrap script";
+    let (script, arguments, name) = if let Data::Map(_) = node.data {
+        let fields = Fields::open(decoder, &BOOTSTRAP, what, &node.span, node)?;
+        let script = fields.text("script");
+        let arguments = texts(&fields, "arguments");
+        (script?, arguments, fields.fixed("name"))
+    } else {
+        (decoder.text(node, what)?, Vec::new(), None)
+    };
+    let shown = script.value.shown();
+    let name = name
+        .unwrap_or_else(|| Spanned::new(shown.rsplit('/').next().unwrap_or_default().to_owned(), script.span.clone()));
+    if name.is_empty() || name.chars().count() > NAME {
+        let error =
+            Diagnostic::at(&name.span, format!("a bootstrap script's name has {} characters", name.chars().count()));
+        decoder.report(error.hint(format!("EMR takes 1 to {NAME}")));
+    }
+    let place = script.span.clone();
+    let script = match script.value.as_fixed() {
+        Some(path) if !path.contains("://") => {
+            Script::File(FilePath { written: path.to_owned(), path: decoder.find_path(path, &place.file) })
+        }
+        _ if script.value.sample().starts_with("s3://") => Script::S3(script.value),
+        _ => {
+            let error = Diagnostic::at(&place, format!("{what} cannot be at `{shown}`"));
+            decoder.report(error.hint("write `s3://BUCKET/PATH`, or a path beside this file"));
+            return None;
+        }
+    };
+    Some(Spanned::new(Bootstrap { name: name.value, script, arguments }, place))
+}
+
+/// A list of texts.
+pub(super) fn texts(fields: &Fields<'_, '_>, name: &'static str) -> Vec<Text> {
+    let what = fields.what(name);
+    let list = fields.list(name).iter();
+    list.filter_map(|node| Some(fields.decoder.loose(node, &what, Place::Anywhere)?.into_text())).collect()
+}
+
+fn security(fields: &Fields<'_, '_>, release: Option<Release>) -> Spanned<ClusterSecurity> {
+    let decoder = fields.decoder;
+    let works = release.is_some_and(Release::works_with_imds_v2_only);
+    let none = ClusterSecurity { s3: None, disks: false, in_transit: None, imds_v2_only: works };
+    let Some((key, node)) = fields.entry("security") else { return fields.default(none) };
+    let Some(fields) = Fields::open(decoder, &SECURITY, "`security` of the cluster", &key.span, node) else {
+        return fields.default(none);
+    };
+    let imds = fields.word("imds");
+    if let (Some(imds), Some(release), false) = (imds.as_ref().filter(|word| word.value == "v2"), release, works) {
+        let error = Diagnostic::at(&imds.span, format!("{release} does not work with IMDSv2 alone"));
+        decoder.report(
+            error.hint("only emr-5.23.1, 5.27.1, 5.32.0 and later, and 6.2.0 and later do; write `imds: v1-and-v2`"),
+        );
+    }
+    let s3 = bucket::encryption(&fields, "s3").map(|encryption| encryption.value);
+    let disks = fields.boolean_or("disks", false);
+    if let Some(release) = release.filter(|release| *disks && !release.has_disk_encryption()) {
+        let error = Diagnostic::at(&disks.span, format!("{release} cannot encrypt root disks"));
+        decoder.report(error.hint("emr-5.24.0 and later can"));
+    }
+    let in_transit = fields.text("in_transit").and_then(|object| {
+        let sample = object.sample();
+        if !(sample.starts_with("s3://") && sample.ends_with(".zip")) {
+            let error = Diagnostic::at(&object.span, "`in_transit` must name a zip file in S3");
+            decoder
+                .report(error.hint("s3://BUCKET/certificates.zip, with privateKey.pem and certificateChain.pem in it"));
+            return None;
+        }
+        Some(TransitCertificates { object: object.value })
+    });
+    let imds_v2_only = imds.map_or(works, |word| word.value == "v2");
+    Spanned::new(ClusterSecurity { s3, disks: disks.value, in_transit, imds_v2_only }, key.span.clone())
+}
+
+fn scaling(fields: &Fields<'_, '_>) -> Option<Spanned<ManagedScaling>> {
+    let decoder = fields.decoder;
+    let (key, node) = fields.entry("managed_scaling")?;
+    let fleets = fields.has("fleets");
+    let fields = Fields::open(decoder, &SCALING, "`managed_scaling` of the cluster", &key.span, node)?;
+    let number =
+        |name| fields.integer(name).map(|number| number.map(|number| u32::try_from(number).unwrap_or(u32::MAX)));
+    let (min, max) = (number("min"), number("max"));
+    let (max_on_demand, max_core) = (number("max_on_demand"), number("max_core"));
+    let unit = fields.word("unit");
+    let counts_fleets = unit.as_ref().map_or(fleets, |unit| unit.value == "fleet-units");
+    if let Some(unit) = unit.as_ref().filter(|_| counts_fleets != fleets) {
+        let error = Diagnostic::at(
+            &unit.span,
+            format!("`unit: {}` does not go with {}", unit.value, if fleets { "fleets" } else { "groups" }),
+        );
+        decoder.report(error.hint(if fleets {
+            "with fleets it is `fleet-units`"
+        } else {
+            "with groups it is `instances` or `vcpu`"
+        }));
+    }
+    let (min, max) = (min?, max?);
+    if min.value > max.value {
+        let error = Diagnostic::at(&min.span, format!("`min` {} is more than `max` {}", min.value, max.value));
+        decoder.report(error.related(&max.span, "`max` is here").hint("swap them?"));
+    }
+    for limit in [&max_on_demand, &max_core].into_iter().flatten().filter(|limit| limit.value > max.value) {
+        let error = Diagnostic::at(&limit.span, format!("{} is more than `max` {}", limit.value, max.value));
+        decoder.report(error.related(&max.span, "`max` is here").hint("lower it, or leave it out"));
+    }
+    let unit = match unit.map(|unit| unit.value) {
+        Some("vcpu") => ScalingUnit::Vcpu,
+        _ if counts_fleets => ScalingUnit::FleetUnits,
+        _ => ScalingUnit::Instances,
+    };
+    let value = |number: Option<Spanned<u32>>| number.map(|number| number.value);
+    let scaling = ManagedScaling {
+        unit,
+        min: min.value,
+        max: max.value,
+        max_on_demand: value(max_on_demand),
+        max_core: value(max_core),
+    };
+    Some(Spanned::new(scaling, key.span.clone()))
+}
+
+/// An idle timeout within EMR's bounds (`AutoTerminationPolicy`: 60 s to 604,800 s).
+fn timeout(fields: &Fields<'_, '_>, name: &'static str) -> Option<Spanned<Duration>> {
+    let timeout = fields.duration(name)?;
+    if !(60..=604_800).contains(&timeout.as_secs()) {
+        let error = Diagnostic::at(&timeout.span, format!("{} is out of bounds", fields.what(name)));
+        fields.decoder.report(error.hint("1m to 7d"));
+    }
+    Some(timeout)
+}
+
+fn logs(fields: &Fields<'_, '_>) -> Option<Spanned<LogTarget>> {
+    let (key, node) = fields.entry("logs")?;
+    if !matches!(node.data, Data::Map(_)) {
+        let bucket = fields.name("logs")?;
+        let span = bucket.span.clone();
+        return Some(Spanned::new(LogTarget { bucket, folder: String::new() }, span));
+    }
+    let decoder = fields.decoder;
+    let fields = Fields::open(decoder, &LOGS, "`logs` of the cluster", &key.span, node)?;
+    let folder = fields.node("folder").and_then(|node| decoder.folder(node, &fields.what("folder")));
+    let folder = folder.map(|folder| folder.value).unwrap_or_default();
+    Some(Spanned::new(LogTarget { bucket: fields.name("bucket")?, folder }, key.span.clone()))
+}
+
+/// What the release cannot do.
+fn check_release(
+    fields: &Fields<'_, '_>,
+    release: Release,
+    concurrency: &Spanned<u32>,
+    reaper: Option<&Spanned<String>>,
+) {
+    let report =
+        |span: &Span, message: String, hint: &str| fields.decoder.report(Diagnostic::at(span, message).hint(hint));
+    if let (Some((key, _)), false) = (fields.entry("auto_termination"), release.has_auto_termination()) {
+        report(
+            &key.span,
+            format!("{release} has no auto-termination of its own"),
+            "it begins with emr-5.30.0 (6.1.0 in EMR 6); use `idle_timeout`, which `infra` watches itself",
+        );
+    }
+    if let (Some((key, _)), false) = (fields.entry("managed_scaling"), release.has_managed_scaling()) {
+        report(&key.span, format!("{release} has no managed scaling"), "it begins with emr-5.30.0 (6.1.0 in EMR 6)");
+    }
+    if concurrency.value > 1 && !release.has_step_concurrency() {
+        report(
+            &concurrency.span,
+            format!("{release} runs one step at a time"),
+            "several at once begin with emr-5.28.0",
+        );
+    }
+    if let Some(reaper) = reaper.filter(|_| release.has_auto_termination()) {
+        report(
+            &reaper.span,
+            format!("{release} ends idle clusters itself"),
+            "remove `reaper`; `idle_timeout` is enough",
+        );
+    }
+}
