@@ -38,6 +38,9 @@ pub(super) struct Decoder<'a> {
     /// Each field that was asked for, to prove that the tables hold no others.
     #[cfg(test)]
     pub(super) asked: RefCell<std::collections::BTreeSet<(&'static str, &'static str)>>,
+    /// Each of them that was written.
+    #[cfg(test)]
+    pub(super) found: RefCell<std::collections::BTreeSet<(&'static str, &'static str)>>,
 }
 
 /// A scalar, resolved.
@@ -70,6 +73,8 @@ impl<'a> Decoder<'a> {
             notes: RefCell::default(),
             #[cfg(test)]
             asked: RefCell::default(),
+            #[cfg(test)]
+            found: RefCell::default(),
         }
     }
 

@@ -46,7 +46,8 @@ fn object(object: &'static Object, definitions: &mut Map<String, Value>) -> Valu
 fn shape(shape: &'static Shape, definitions: &mut Map<String, Value>) -> Value {
     let computed = || json!({ "type": "string", "pattern": COMPUTED });
     match shape {
-        Shape::Text => json!({ "type": ["string", "number", "boolean"] }),
+        Shape::Text => json!({ "type": "string" }),
+        Shape::Loose => json!({ "type": ["string", "number", "boolean"] }),
         Shape::Form(pattern, example) => {
             json!({ "type": "string", "pattern": pattern, "examples": [example.trim_matches('"')] })
         }

@@ -34,6 +34,8 @@ pub(super) struct Field {
 pub(super) enum Shape {
     /// Any text.
     Text,
+    /// Text that is used as written, so that numbers and `true` need no quotes.
+    Loose,
     /// Text of some form: a regular expression for editors, and an example.
     Form(&'static str, &'static str),
     /// One of these words, each with its meaning.

@@ -214,7 +214,7 @@ fn trust(fields: &Fields<'_, '_>) -> Option<Trust> {
         if !full && !TRUSTED_SERVICES.contains(&service.as_str()) {
             let near = nearest(&service, TRUSTED_SERVICES.iter().copied());
             let hint = near.map_or_else(
-                || format!("if AWS has it, write it in full: `{service}.amazonaws.com`"),
+                || format!("if AWS has it, write it in full: `{shown}.amazonaws.com`"),
                 |near| format!("did you mean `{near}`?"),
             );
             decoder.report(Diagnostic::at(&service.span, format!("unknown AWS service `{shown}`")).hint(hint));

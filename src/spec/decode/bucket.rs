@@ -67,7 +67,7 @@ pub(super) fn read(decoder: &Decoder<'_>, key: &Key, node: &Node) -> Option<Buck
     if let Some((problem, hint)) = name.as_ref().and_then(|name| refused(&name.sample())) {
         let name = name.as_ref()?;
         let error = Diagnostic::at(&name.span, format!("S3 refuses the bucket name `{}`: {problem}", name.shown()));
-        decoder.report(error.hint(hint));
+        decoder.report(error.hint(if name.is_secret() { "see S3's rules for names".into() } else { hint }));
     }
     let encryption = encryption(&fields, "encryption").unwrap_or_else(|| fields.default(Encryption::S3));
     let versioning = fields.boolean_or("versioning", false);

@@ -56,7 +56,7 @@ pub(super) static CLUSTER: Object = Object {
         optional(
             "configurations",
             "Settings by classification: `spark-defaults: { KEY: VALUE }`; a map inside is a nested classification.",
-            Shape::Table(&Shape::Table(&Shape::Either(&[Shape::Text, Shape::Table(&Shape::Text)]))),
+            Shape::Table(&Shape::Table(&Shape::Either(&[Shape::Loose, Shape::Table(&Shape::Loose)]))),
         )
         .also(&["configuration"]),
         optional(
@@ -141,7 +141,7 @@ static BOOTSTRAP: Object = Object {
     doc: "A script that runs on each node before the applications start.",
     fields: &[
         required("script", "`s3://…`, or a path beside this file.", Shape::Text).also(&["path"]),
-        optional("arguments", "Its arguments.", Shape::List(&Shape::Text)).also(&["args"]),
+        optional("arguments", "Its arguments.", Shape::List(&Shape::Loose)).also(&["args"]),
         optional("name", "Its name in EMR; the script's unless said.", Shape::Text),
     ],
 };
@@ -280,13 +280,17 @@ fn release(fields: &Fields<'_, '_>) -> Option<Spanned<Release>> {
             wrong(format!("{shown} is older than EMR's releases"), "they begin with emr-4.0.0".into())
         }
         Some(&[major, minor, patch]) => Some(text.map(|_| Release { major, minor, patch })),
-        Some(&[major, minor]) => {
+        Some(&[major, minor]) if shown == text.value => {
             wrong(format!("`{shown}` is no EMR release"), format!("did you mean `emr-{major}.{minor}.0`?"))
         }
         _ => {
             let digits = text.trim_start_matches(|c: char| !c.is_ascii_digit());
             let good = digits.split('.').count() == 3 && digits.split('.').all(|part| part.parse::<u16>().is_ok());
-            let hint = if good { format!("did you mean `emr-{digits}`?") } else { "e.g. emr-7.0.0".into() };
+            let hint = if good && shown == text.value {
+                format!("did you mean `emr-{digits}`?")
+            } else {
+                "e.g. emr-7.0.0".into()
+            };
             wrong(format!("`{shown}` is no EMR release"), hint)
         }
     }

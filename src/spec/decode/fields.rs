@@ -84,7 +84,12 @@ impl<'d, 'a> Fields<'d, 'a> {
     pub(super) fn entry(&self, name: &'static str) -> Option<(&'d Key, &'d Node)> {
         debug_assert!(self.object.field(name).is_some(), "`{}` has no field `{name}`", self.object.name);
         #[cfg(test)]
-        self.decoder.asked.borrow_mut().insert((self.object.name, name));
+        {
+            self.decoder.asked.borrow_mut().insert((self.object.name, name));
+            if self.written(name).is_some() {
+                self.decoder.found.borrow_mut().insert((self.object.name, name));
+            }
+        }
         self.written(name)
     }
 

@@ -314,7 +314,9 @@ impl Decoder<'_> {
     pub(super) fn instance_type(&self, node: &Node, what: &str) -> Option<Spanned<String>> {
         let (text, shown) = self.fixed_shown(node, what)?;
         if let Some(hint) = type_malformed(&text) {
-            let hint = hint.unwrap_or_else(|| "a type is FAMILY.SIZE, e.g. t3.micro or m5.xlarge".into());
+            let hint = hint
+                .filter(|_| shown == text.value)
+                .unwrap_or_else(|| "a type is FAMILY.SIZE, e.g. t3.micro or m5.xlarge".into());
             self.report(Diagnostic::at(&text.span, format!("`{shown}` is no instance type")).hint(hint));
             return None;
         }

@@ -32,13 +32,12 @@ pub(super) static GROUP: Object = Object {
 };
 
 const TYPE: &str = r"^([a-z][a-z0-9-]*\.[a-z0-9-]+|.*\$\{.*)$";
-const PRICE: &str = r"^(\d+(\.\d+)?|.*\$\{.*)$";
-const PRICE_DOC: &str = "Highest price in US dollars an hour and machine, in quotes; the on-demand price unless said.";
+const PRICE_DOC: &str = "Highest price in US dollars an hour and machine; the on-demand price unless said.";
 
 static SPOT: Object = Object {
     name: "spot",
     doc: "Spot machines.",
-    fields: &[optional("max_price", PRICE_DOC, Shape::Form(PRICE, "\"0.10\"")).also(&["bid", "bid_price"])],
+    fields: &[optional("max_price", PRICE_DOC, Shape::Loose).also(&["bid", "bid_price"])],
 };
 
 static DISK: Object = Object {
@@ -95,7 +94,7 @@ static FLEET_TYPE: Object = Object {
     fields: &[
         required("type", "The instance type.", Shape::Form(TYPE, "m5.xlarge")).also(&["instance_type"]),
         optional("weight", "Units that one machine counts for; 1 unless said.", Shape::Integer(1, 999)),
-        optional("max_price", PRICE_DOC, Shape::Form(PRICE, "\"0.10\"")),
+        optional("max_price", PRICE_DOC, Shape::Loose),
         optional("disk", "Each machine's data disk.", Shape::Either(&[Shape::Size, Shape::Object(&DISK)])),
     ],
 };

@@ -36,7 +36,7 @@ pub(super) static PIPELINE: Object = Object {
             "Folders of the bucket, by the name that the template gives them.",
             Shape::Table(&Shape::Form("^[^/].*/$", "raw/")),
         ),
-        optional("settings", "Settings for the template.", Shape::Table(&Shape::Text)).also(&["arguments"]),
+        optional("settings", "Settings for the template.", Shape::Table(&Shape::Loose)).also(&["arguments"]),
         optional(
             "secrets",
             "Secrets for the template, by name; never stored in S3 or shown.",
@@ -71,8 +71,8 @@ static JOB: Object = Object {
     doc: "A Spark job.",
     fields: &[
         required("script", "The script in the template's folder.", Shape::Text),
-        optional("arguments", "Arguments for the script.", Shape::List(&Shape::Text)).also(&["args"]),
-        optional("spark", "Arguments for spark-submit.", Shape::List(&Shape::Text)),
+        optional("arguments", "Arguments for the script.", Shape::List(&Shape::Loose)).also(&["args"]),
+        optional("spark", "Arguments for spark-submit.", Shape::List(&Shape::Loose)),
     ],
 };
 

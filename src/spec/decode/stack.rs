@@ -32,7 +32,7 @@ pub(in crate::spec) static SPEC: Object = Object {
         optional(
             "vars",
             "Variables for `${var:name}`, with their defaults; `--set name=value` changes them.",
-            Shape::Table(&Shape::Text),
+            Shape::Table(&Shape::Loose),
         )
         .also(&["variables"]),
         optional("network", "The VPC and its subnets.", Shape::Object(&network::NETWORK)).also(&["vpc"]),

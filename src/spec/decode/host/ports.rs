@@ -68,7 +68,7 @@ fn port(host: &Fields<'_, '_>, node: &Node) -> Option<Spanned<Port>> {
         let Some(source) = source(decoder, node, &fields.what("from")) else { continue };
         if let (PortSource::Range(range), Some(numbers)) = (&source.value, &numbers) {
             let range = Spanned::new(*range, source.span.clone());
-            check_world(&fields, &range, numbers.0, allow_world.as_ref());
+            check_world(host, &range, numbers.0, allow_world.as_ref());
         }
         super::super::access::unique(decoder, &from, &source, |source| format!("{:?}", source.value));
         from.push(source);
