@@ -28,6 +28,12 @@ pub(super) async fn find(home: &Path) -> Option<State> {
     State::try_from(told).ok()
 }
 
+/// By how much the describes of a cloud that somebody else started lag; nothing where it cannot tell.
+pub(super) async fn lag(endpoint: &str) -> Duration {
+    let status = request(endpoint, "GET", "status", "").await.unwrap_or_default();
+    Duration::try_from_secs_f64(status["lag"].as_f64().unwrap_or_default()).unwrap_or_default()
+}
+
 /// Tells the daemon something.
 pub(super) async fn tell(home: &Path, path: &str, body: &Value) -> anyhow::Result<Value> {
     let state = find(home).await.context("the local cloud does not run")?;

@@ -78,8 +78,15 @@ impl TryFrom<Value> for State {
     }
 }
 
+/// Names another emulator to use instead, on loopback: for tests, and for whoever has one running already.
+const ENDPOINT_VARIABLE: &str = "INFRA_LOCAL_ENDPOINT";
+
 /// The local cloud's address; starts it, and installs it first, where needed.
 pub async fn ensure_up(workspace: &Workspace) -> anyhow::Result<Target> {
+    if let Ok(endpoint) = std::env::var(ENDPOINT_VARIABLE) {
+        let lag = daemon::lag(&endpoint).await;
+        return Ok(Target::Local { endpoint, lag });
+    }
     let state = match daemon::find(&workspace.local_cloud()).await {
         Some(state) => state,
         None => up(workspace, &Settings::default()).await?,
