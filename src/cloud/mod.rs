@@ -22,7 +22,7 @@ pub use connect::{Connection, Target, connect};
 pub use error::{Answered, CloudError, Explain, gone_is_ok, missing_is_none};
 pub use journal::Journal;
 pub use names::Names;
-pub use reads::Reads;
+pub use reads::{Identities, Reads};
 pub use tags::{
     ADDRESS_TAG, PROTECT_TAG, STACK_TAG, Tags, claimed_name, ec2_filter, from_ec2, into_ec2, tag_specification,
 };
