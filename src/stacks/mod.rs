@@ -9,9 +9,15 @@ mod cluster;
 mod grants;
 mod hosts;
 mod network;
+mod nodes;
 mod storage;
 
-use std::{collections::BTreeMap, path::PathBuf};
+pub use cluster::CLUSTER;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use engine::{Address, Graph, Inventory, Origin, Ref, Resource};
 
@@ -38,9 +44,18 @@ pub fn names(spec: &Spec, account: &str, secrets: PathBuf) -> Names {
         account: account.to_owned(),
         tags,
         buckets: spec.buckets.iter().map(|(name, bucket)| (bucket.name.resolve(account), name.clone())).collect(),
+        identities: identities(spec, account),
+        security_configurations: vec![cluster::SECURITY.to_owned()],
         secrets,
         ..storage::names(spec, account)
     }
+}
+
+/// What the spec's policies and instance profiles are called in IAM.
+fn identities(spec: &Spec, account: &str) -> BTreeSet<String> {
+    let policies = spec.access.policies.values().map(|policy| policy.name.resolve(account));
+    let profiles = spec.access.roles.values().filter(|role| *role.profile);
+    policies.chain(profiles.map(|role| role.name.resolve(account))).collect()
 }
 
 fn uses_v2_policies(spec: &Spec) -> bool {
@@ -71,7 +86,7 @@ pub fn build(spec: &Spec, names: &Names, known: &Inventory) -> anyhow::Result<Gr
     stack.access()?;
     stack.storage()?;
     stack.hosts();
-    stack.cluster()?;
+    stack.cluster();
     Ok(stack.graph)
 }
 
