@@ -19,6 +19,10 @@ pub struct Names {
     pub tags: Tags,
     /// The spec's buckets: name in S3 to name in the spec. S3 has no tag filter, so these are looked for by name.
     pub buckets: BTreeMap<String, String>,
+    /// The spec's folders: the keys, each with its slash at the end, by the bucket's name in S3.
+    pub folders: BTreeMap<String, Vec<String>>,
+    /// The spec's objects: the bucket's name in S3 and the key, to the name in the spec.
+    pub objects: BTreeMap<(String, String), String>,
     /// Where files that hold secrets go, each 0600: made private keys, access keys.
     pub secrets: PathBuf,
 }
