@@ -10,6 +10,7 @@ mod journal;
 mod names;
 mod obstacles;
 mod reads;
+mod tagged;
 mod tags;
 mod wait;
 
@@ -58,6 +59,8 @@ pub struct Cloud {
     pub pace: Pace,
     /// What was read in this pass; kinds that need the same answer share it.
     pub reads: Arc<Reads>,
+    /// Whether a bucket that is deleted may take what is in it along.
+    pub empty_buckets: bool,
     journal: Arc<Journal>,
 }
 
@@ -69,8 +72,15 @@ impl Cloud {
             names: Arc::new(names),
             pace: connection.pace,
             reads: Arc::default(),
+            empty_buckets: false,
             journal: Arc::new(journal),
         }
+    }
+
+    /// The same view, with leave or not to delete what is in a bucket that is deleted.
+    #[must_use]
+    pub fn with_empty_buckets(self, empty_buckets: bool) -> Self {
+        Self { empty_buckets, ..self }
     }
 
     /// The tags that the object at `address` carries: the spec's, and the two that say whose it is.

@@ -25,6 +25,10 @@ pub struct Names {
     /// What the spec's policies and instance profiles are called in IAM, whose lists hold no tags: these are looked at
     /// by name even where nothing else says that they are the stack's.
     pub identities: BTreeSet<String>,
+    /// The spec's folders: the keys, each with its slash at the end, by the bucket's name in S3.
+    pub folders: BTreeMap<String, Vec<String>>,
+    /// The spec's objects: the bucket's name in S3 and the key, to the name in the spec.
+    pub objects: BTreeMap<(String, String), String>,
     /// Where files that hold secrets go, each 0600: made private keys, access keys.
     pub secrets: PathBuf,
 }
