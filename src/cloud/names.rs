@@ -19,6 +19,9 @@ pub struct Names {
     pub tags: Tags,
     /// The spec's buckets: name in S3 to name in the spec. S3 has no tag filter, so these are looked for by name.
     pub buckets: BTreeMap<String, String>,
+    /// The spec's EMR security configurations, by their names in the stack: looked for one by one where a cloud cannot
+    /// list them.
+    pub security_configurations: Vec<String>,
     /// Where files that hold secrets go, each 0600: made private keys, access keys.
     pub secrets: PathBuf,
 }

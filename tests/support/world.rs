@@ -46,6 +46,7 @@ pub async fn stack(prefix: &str, buckets: &[&str]) -> Stack {
         account: connection.account.clone(),
         tags: BTreeMap::from([("project".to_owned(), "tests".to_owned())]),
         secrets: secrets.path().to_owned(),
+        ..Names::default()
     };
     Stack { cloud: Cloud::new(&connection, names, Journal::in_memory()), _secrets: secrets }
 }
