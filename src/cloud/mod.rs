@@ -12,6 +12,7 @@ mod obstacles;
 mod reads;
 mod tagged;
 mod tags;
+mod unimplemented;
 mod wait;
 
 use std::{sync::Arc, time::Duration};
@@ -27,6 +28,7 @@ pub use reads::{Identities, Reads};
 pub use tags::{
     ADDRESS_TAG, PROTECT_TAG, STACK_TAG, Tags, claimed_name, ec2_filter, from_ec2, into_ec2, tag_specification,
 };
+pub use unimplemented::emr_once;
 pub use wait::Pace;
 
 /// One client a service; clones share the connection pool.

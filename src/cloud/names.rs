@@ -29,6 +29,9 @@ pub struct Names {
     pub folders: BTreeMap<String, Vec<String>>,
     /// The spec's objects: the bucket's name in S3 and the key, to the name in the spec.
     pub objects: BTreeMap<(String, String), String>,
+    /// The spec's EMR security configurations, by their names in the stack: looked for one by one where a cloud cannot
+    /// list them.
+    pub security_configurations: Vec<String>,
     /// Where files that hold secrets go, each 0600: made private keys, access keys.
     pub secrets: PathBuf,
 }

@@ -1,10 +1,19 @@
 //! What computes: instances and clusters.
 
+mod emr_cluster;
+mod emr_security_configuration;
+
 use engine::Kind;
 
 use crate::cloud::Cloud;
+pub use emr_cluster::{
+    BootstrapAction, ClusterConfiguration, ClusterNodes, EmrCluster, EmrClusterObserved, FleetObserved, FleetType,
+    FleetTypeObserved, GroupObserved, NodeDisk, NodeFleet, NodeGroup, NodeMarket, NodesObserved, ScalingLimits,
+    ScalingUnit, SpotFallback, explain_termination,
+};
+pub use emr_security_configuration::{EmrSecurityConfiguration, EmrSecurityConfigurationObserved};
 
 /// This room's rows of the registry.
 pub(super) fn kinds() -> Vec<Kind<Cloud>> {
-    vec![]
+    vec![Kind::of::<EmrSecurityConfiguration>(), Kind::of::<EmrCluster>()]
 }
