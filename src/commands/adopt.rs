@@ -27,7 +27,7 @@ impl Adopt {
         let Self { address, id } = self;
         let session = Session::open(globals).await?;
         let known = session.observe().await?;
-        let desired = session.desired(&known)?;
+        let desired = session.desired(&known).await?;
         let Some(target) = desired.addresses().find(|candidate| candidate.to_string() == address) else {
             let all: Vec<String> = desired.addresses().map(ToString::to_string).collect();
             let near = all.iter().max_by(|a, b| strsim::jaro_winkler(a, &address).total_cmp(&strsim::jaro_winkler(b, &address)));

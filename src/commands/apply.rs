@@ -53,7 +53,7 @@ impl Apply {
             None => (globals.clone(), only),
         };
         let mut session = Session::open(&globals).await?;
-        session.rotate(rotate)?;
+        session.rotate(&rotate)?;
         let mut ready = prepare(&session, &only).await?;
         if let Some(file) = &planfile {
             file.ensure_same(&session, &ready.plan)?;
@@ -75,14 +75,15 @@ impl Apply {
             }
             ready = again;
         }
-        let known = run::carry_out(&session, &ready.plan, &ready.desired, ready.known, &changing).await?;
-        finish(&session, &known, &changing)
+        run::carry_out(&session, &ready.plan, &ready.desired, ready.known, &changing).await?;
+        // Read again: an address that was attached late is not in what its instance's step saw.
+        finish(&session, &session.observe().await?, &changing)
     }
 }
 
 async fn prepare(session: &Session, only: &Only) -> Result<Prepared> {
     let known = session.observe().await?;
-    let desired = session.desired(&known)?;
+    let desired = session.desired(&known).await?;
     let plan = only.cut(run::plan(&desired, &known), &desired, &known)?;
     Ok(Prepared { known, desired, plan })
 }

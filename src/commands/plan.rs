@@ -37,7 +37,7 @@ impl Plan {
         let Self { only, json, exit_code, out } = self;
         let session = Session::open(globals).await?;
         let known = session.observe().await?;
-        let desired = session.desired(&known)?;
+        let desired = session.desired(&known).await?;
         let plan = only.cut(run::plan(&desired, &known), &desired, &known)?;
         if let Some(out) = out {
             PlanFile::new(globals, &session, &only, &plan).write(&out)?;

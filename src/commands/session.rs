@@ -1,6 +1,6 @@
 //! What every verb that asks AWS begins with: the spec, the account, the stack's view of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use engine::{Graph, Inventory};
 
@@ -11,7 +11,7 @@ use crate::{
     local,
     resources::REGISTRY,
     spec::{self, LoadOptions, Spec},
-    stacks,
+    stacks::{self, Intent},
     ui::{self, plan::Heading},
     workspace::Workspace,
 };
@@ -26,12 +26,15 @@ pub struct Session {
     pub cloud: Cloud,
     /// Whether this is the local cloud.
     pub local: bool,
+    intent: Intent,
+    flags: String,
 }
 
 /// Finds and reads the spec; asks nobody.
 pub fn load(globals: &Globals) -> Result<(PathBuf, Spec)> {
     let folder = PathBuf::from(spec::DEFAULT_FOLDER);
-    let file = spec::find(&folder, globals.file.as_deref()).map_err(spec_failure)?;
+    // clap has read INFRA_SPEC into the flag already.
+    let file = spec::find(&folder, globals.file.as_deref(), None).map_err(spec_failure)?;
     let options = LoadOptions {
         set: variables(&globals.set)?,
         overlay: globals.overlay.clone(),
@@ -53,6 +56,25 @@ fn variables(set: &[String]) -> Result<Vec<(String, String)>> {
     set.iter().map(pair).collect()
 }
 
+/// ` --local -f infra/nyc311.yaml`, as the command at hand had them.
+fn flags(globals: &Globals, file: &Path) -> String {
+    let mut flags = String::new();
+    if globals.local {
+        flags.push_str(" --local");
+    }
+    let by_variable = std::env::var_os("INFRA_SPEC").is_some_and(|named| Path::new(&named) == file);
+    if globals.file.is_some() && !by_variable {
+        flags.push_str(&format!(" -f {}", file.display()));
+    }
+    if let Some(overlay) = &globals.overlay {
+        flags.push_str(&format!(" --overlay {}", overlay.display()));
+    }
+    for pair in &globals.set {
+        flags.push_str(&format!(" --set '{pair}'"));
+    }
+    flags
+}
+
 impl Session {
     /// Reads the spec, then asks AWS who we are.
     pub async fn open(globals: &Globals) -> Result<Self> {
@@ -66,7 +88,8 @@ impl Session {
         let names = stacks::names(&spec, &connection.account, secrets);
         let journal = Journal::open(&workspace.journal(&realm, &spec.stack))?;
         let cloud = Cloud::new(&connection, names, journal);
-        Ok(Self { spec, file, cloud, local: globals.local })
+        let flags = flags(globals, &file);
+        Ok(Self { spec, file, cloud, local: globals.local, intent: Intent::default(), flags })
     }
 
     /// Reads everything that the stack owns.
@@ -75,8 +98,26 @@ impl Session {
     }
 
     /// What the spec asks for, given what is there: a cluster that was started on demand is not an orphan.
-    pub fn desired(&self, known: &Inventory) -> Result<Graph<Cloud>> {
-        Ok(stacks::build(&self.spec, &self.cloud.names, known)?)
+    pub async fn desired(&self, known: &Inventory) -> Result<Graph<Cloud>> {
+        Ok(stacks::build(&self.spec, &self.cloud.names, &self.intent, known).await?)
+    }
+
+    /// Takes note of the users whose access key is to be replaced.
+    pub fn rotate(&mut self, addresses: &[String]) -> Result {
+        for address in addresses {
+            let user = address.strip_prefix("iam_user/").unwrap_or(address);
+            match self.spec.access.users.get(user) {
+                Some(found) if *found.access_key => drop(self.intent.rotate.insert(user.to_owned())),
+                Some(_) => return Err(Failure::new(format!("--rotate {address}: the user has no access key in the spec"))),
+                None => return Err(Failure::new(format!("--rotate {address}: the spec has no such user"))),
+            }
+        }
+        Ok(())
+    }
+
+    /// The flags to repeat in a command that the user is advised to run next.
+    pub fn flags(&self) -> &str {
+        &self.flags
     }
 
     /// The first lines of a plan.

@@ -18,7 +18,7 @@ impl Status {
     pub(super) async fn run(self, globals: &Globals) -> Result {
         let session = Session::open(globals).await?;
         let known = session.observe().await?;
-        let desired = session.desired(&known)?;
+        let desired = session.desired(&known).await?;
         if self.json {
             let all = known.items().map(|(address, item)| (address.to_string(), item.view()));
             let all: serde_json::Map<_, _> = all.collect();

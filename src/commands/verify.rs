@@ -21,7 +21,7 @@ impl Verify {
     pub(super) async fn run(self, globals: &Globals) -> Result {
         let session = Session::open(globals).await?;
         let known = session.observe().await?;
-        let desired = session.desired(&known)?;
+        let desired = session.desired(&known).await?;
         let plan = run::plan(&desired, &known);
         if self.json {
             let text = serde_json::to_string_pretty(&plan).map_err(anyhow::Error::from)?;

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Stack, grants, origin};
 use crate::{
     resources::{
-        AccessKey, IamPolicy, IamRole, IamUser, InstanceProfile, KeyPair, KeyPairSource, KmsKey, PolicyDocument,
+        AccessKey, IamPolicy, IamRole, IamUser, InstanceProfile, KeyPair, KeySource as Source, KmsKey, PolicyDocument,
     },
     spec::{Grants, KeySource, Trust},
 };
@@ -26,7 +26,7 @@ impl Stack<'_> {
             let resource = IamPolicy {
                 name: policy.name.resolve(account),
                 description: policy.description.as_ref().map(|text| text.resolve(account)).unwrap_or_default(),
-                document: PolicyDocument::new(policy.document.resolve(account)),
+                document: PolicyDocument::from(policy.document.resolve(account)),
                 tags: self.tags::<IamPolicy>(name),
             };
             let link = self.graph.add_at(origin(&policy.span), name, resource);
@@ -59,7 +59,7 @@ impl Stack<'_> {
                 managed: self.managed(&user.grants),
                 policies: self.own_policies(&user.grants),
                 inline: self.inline(&user.grants, false),
-                access_key: user.access_key.then(|| AccessKey { file, rotate: self.names.rotate.contains(name) }),
+                access_key: user.access_key.then(|| AccessKey { file, rotate: self.intent.rotate.contains(name) }),
                 tags: self.tags::<IamUser>(name),
             };
             self.graph.add_at(origin(&user.span), name, resource);
@@ -70,17 +70,17 @@ impl Stack<'_> {
     fn keys(&mut self) -> anyhow::Result<()> {
         for (name, key) in &self.spec.keys {
             let source = match &key.source.value {
-                KeySource::Inline(line) => KeyPairSource::Public(line.clone()),
+                KeySource::Inline(line) => Source::Public(line.clone()),
                 KeySource::File(file) => {
                     let line = std::fs::read_to_string(&file.path).with_context(|| {
                         format!("{}: cannot read the public key {}", key.source.span, file.written)
                     })?;
-                    KeyPairSource::Public(line.trim().to_owned())
+                    Source::Public(line.trim().to_owned())
                 }
-                KeySource::Generate => KeyPairSource::Made { file: self.names.secrets.join(format!("{name}.key")) },
+                KeySource::Generate => Source::Made { file: self.names.secrets.join(format!("{name}.key")) },
             };
             let tags = self.tags::<KeyPair>(name);
-            let resource = KeyPair { name: key.name.resolve(&self.names.account), source, tags };
+            let resource = KeyPair { source, tags };
             let link = self.graph.add_at(origin(&key.span), name, resource);
             self.keys.insert(name.clone(), link);
         }
@@ -116,13 +116,13 @@ impl Stack<'_> {
             let statements = [grants::stack_key(self.names, true)];
             inline.insert("infra-key".into(), json!({ "Version": "2012-10-17", "Statement": statements }));
         }
-        inline.into_iter().map(|(name, document)| (name, PolicyDocument::new(document))).collect()
+        inline.into_iter().map(|(name, document)| (name, PolicyDocument::from(document))).collect()
     }
 }
 
 fn trust(trust: &Trust, account: &str, partition: &str) -> PolicyDocument {
     let domain = if partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
-    PolicyDocument::new(match trust {
+    PolicyDocument::from(match trust {
         Trust::Document(document) => document.resolve(account),
         Trust::Services(services) => {
             // EC2 alone has a domain of its own in China; the others answer to the common one.

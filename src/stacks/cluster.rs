@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     Stack,
     hosts::{MASTER, NODES, everywhere, tcp},
-    nodes, origin,
+    nodes, origin, storage,
 };
 use crate::{
     cloud::Cloud,
@@ -128,7 +128,7 @@ impl Stack<'_> {
             service_group: self.groups.get(SERVICE).cloned(),
             service_role: role(&cluster.service_role.value),
             node_profile: role(&cluster.node_role.value),
-            key: key.map(|key| self.spec.keys[&key.value].name.resolve(account)),
+            key: key.map(|key| self.names.unique(&key.value)),
             nodes: nodes::of(&cluster.nodes),
             configurations: cluster.configurations.iter().map(|settings| self.settings(settings)).collect(),
             bootstrap: self.bootstrap(cluster),
@@ -166,7 +166,7 @@ impl Stack<'_> {
             name: action.name.clone(),
             path: match &action.script {
                 Script::S3(uri) => uri.resolve(account),
-                Script::File(file) => self.uploaded(file),
+                Script::File(file) => storage::uploaded(self.spec, self.names, file),
             },
             arguments: action.arguments.iter().map(|argument| argument.resolve(account)).collect(),
         });

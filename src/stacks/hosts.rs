@@ -91,6 +91,10 @@ impl Stack<'_> {
         after.extend(profile.map(|profile| profile.address().clone()));
         after.push(Address::new(<SecurityGroupRules as engine::Resource<_>>::KIND, name));
         let account = &self.names.account;
+        let elastic_ip = instance.elastic_ip.then(|| {
+            let address = ElasticIp { tags: self.tags::<ElasticIp>(name) };
+            self.graph.add_at(origin(&instance.elastic_ip.span), name, address)
+        });
         let resource = Instance {
             subnet: self.subnets[&instance.subnet.value].clone(),
             groups: vec![self.groups[name].clone()],
@@ -101,19 +105,16 @@ impl Stack<'_> {
                 iops: instance.disk.iops,
                 throughput: instance.disk.throughput,
             },
-            key: key.map(|(key, _)| self.spec.keys[&key.value].name.resolve(account)),
+            key: key.map(|(key, _)| self.names.unique(&key.value)),
             profile: role.map(|role| self.spec.access.roles[&role].name.resolve(account)),
             private_address: instance.private_address.as_ref().map(|address| address.value.to_string()),
+            elastic_ip,
             user_data: None,
             protect: *instance.protect,
             after,
             tags: self.tags::<Instance>(name),
         };
-        let link = self.graph.add_at(origin(&host.span), name, resource);
-        if *instance.elastic_ip {
-            let address = ElasticIp { instance: Some(link), tags: self.tags::<ElasticIp>(name) };
-            self.graph.add_at(origin(&instance.elastic_ip.span), name, address);
-        }
+        self.graph.add_at(origin(&host.span), name, resource);
     }
 }
 

@@ -43,7 +43,6 @@ pub fn names(spec: &Spec, account: &str, secrets: PathBuf) -> Names {
         region: spec.region.value.clone(),
         account: account.to_owned(),
         tags,
-        buckets: spec.buckets.iter().map(|(name, bucket)| (bucket.name.resolve(account), name.clone())).collect(),
         identities: identities(spec, account),
         security_configurations: vec![cluster::SECURITY.to_owned()],
         secrets,
@@ -63,12 +62,25 @@ fn uses_v2_policies(spec: &Spec) -> bool {
     roles.flat_map(|role| &role.grants.managed).any(|policy| policy.name() == "AmazonEMRServicePolicy_v2")
 }
 
+/// What the user wants beyond what the spec says.
+#[derive(Clone, Debug, Default)]
+pub struct Intent {
+    /// Users whose access key is to be replaced, by name.
+    pub rotate: BTreeSet<String>,
+}
+
 /// Everything that the spec asks for, given what is known to exist: a cluster that was started on demand stays until
 /// it is ended on demand.
-pub fn build(spec: &Spec, names: &Names, known: &Inventory) -> anyhow::Result<Graph<Cloud>> {
+pub async fn build(
+    spec: &Spec,
+    names: &Names,
+    intent: &Intent,
+    known: &Inventory,
+) -> anyhow::Result<Graph<Cloud>> {
     let mut stack = Stack {
         spec,
         names,
+        intent,
         known,
         graph: Graph::default(),
         vpc: None,
@@ -84,7 +96,7 @@ pub fn build(spec: &Spec, names: &Names, known: &Inventory) -> anyhow::Result<Gr
     };
     stack.network();
     stack.access()?;
-    stack.storage()?;
+    stack.storage().await?;
     stack.hosts();
     stack.cluster();
     Ok(stack.graph)
@@ -94,6 +106,7 @@ pub fn build(spec: &Spec, names: &Names, known: &Inventory) -> anyhow::Result<Gr
 struct Stack<'a> {
     spec: &'a Spec,
     names: &'a Names,
+    intent: &'a Intent,
     known: &'a Inventory,
     graph: Graph<Cloud>,
     vpc: Option<Ref<Vpc>>,

@@ -37,7 +37,7 @@ impl Stack<'_> {
         });
         self.internet = gateway.as_ref().map(|gateway| gateway.address().clone());
         let nat = network.nat_subnet().map(|subnet| {
-            let address = ElasticIp { instance: None, tags: self.tags::<ElasticIp>("nat") };
+            let address = ElasticIp { tags: self.tags::<ElasticIp>("nat") };
             let address = self.graph.add_at(at(), "nat", address);
             let tags = self.tags::<NatGateway>("main");
             let resource = NatGateway { subnet: self.subnets[subnet].clone(), address, tags };

@@ -21,6 +21,16 @@ pub fn say(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
+/// Whether stderr takes colour.
+pub fn colored_stderr() -> bool {
+    anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
+}
+
+/// The columns that there are to write in; nothing off a terminal.
+pub fn width() -> usize {
+    terminal_size::terminal_size().map_or(0, |(width, _)| usize::from(width.0))
+}
+
 /// Sets colour for the whole run: `never` where the user said `--no-color`.
 pub fn set_color(never: bool) {
     if never {
