@@ -2,6 +2,7 @@
 
 mod emr_cluster;
 mod emr_security_configuration;
+mod instance;
 
 use engine::Kind;
 
@@ -12,8 +13,9 @@ pub use emr_cluster::{
     ScalingUnit, SpotFallback, explain_termination,
 };
 pub use emr_security_configuration::{EmrSecurityConfiguration, EmrSecurityConfigurationObserved};
+pub use instance::{DiskObserved, DiskSpec, ImageChoice, Instance, InstanceObserved};
 
 /// This room's rows of the registry.
 pub(super) fn kinds() -> Vec<Kind<Cloud>> {
-    vec![Kind::of::<EmrSecurityConfiguration>(), Kind::of::<EmrCluster>()]
+    vec![Kind::of::<Instance>(), Kind::of::<EmrSecurityConfiguration>(), Kind::of::<EmrCluster>()]
 }
