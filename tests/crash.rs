@@ -84,7 +84,9 @@ async fn worker(verb: &str, (before, after): &(Census, Census), next: &AtomicUsi
         }
         let again = project.run(&["--local", "-f", SPEC, verb, "--yes"]);
         if again.code != Some(0) {
-            found.problems.push(format!("{verb} killed after call {call} does not complete:\n{}\n{}", again.out, again.err));
+            found
+                .problems
+                .push(format!("{verb} killed after call {call} does not complete:\n{}\n{}", again.out, again.err));
             continue;
         }
         let (expected, verified) = if verb == "apply" {
@@ -96,12 +98,17 @@ async fn worker(verb: &str, (before, after): &(Census, Census), next: &AtomicUsi
             found.problems.push(format!("after {verb} killed at call {call}:\n{}\n{}", verified.out, verified.err));
         }
         let now = census::take(&server.endpoint).await;
-        let more: usize = now.iter().map(|(kind, count)| count.saturating_sub(expected.get(kind).copied().unwrap_or(0))).sum();
+        let more: usize =
+            now.iter().map(|(kind, count)| count.saturating_sub(expected.get(kind).copied().unwrap_or(0))).sum();
         if more > 0 {
-            found.problems.push(format!("{verb} killed after call {call} leaves too much: {now:?} instead of {expected:?}"));
+            found
+                .problems
+                .push(format!("{verb} killed after call {call} leaves too much: {now:?} instead of {expected:?}"));
             if verb == "apply" { found.duplicates += more } else { found.orphans += more }
         } else if now != *expected {
-            found.problems.push(format!("{verb} killed after call {call} leaves too little: {now:?} instead of {expected:?}"));
+            found
+                .problems
+                .push(format!("{verb} killed after call {call} leaves too little: {now:?} instead of {expected:?}"));
         }
     }
 }
@@ -114,9 +121,9 @@ async fn killed_at(call: usize, verb: &str, server: &Server, project: &Project) 
         command.stdout(Stdio::null()).stderr(Stdio::null());
         tokio::process::Command::from(command)
     }
-        .kill_on_drop(true)
-        .spawn()
-        .expect("the program starts");
+    .kill_on_drop(true)
+    .spawn()
+    .expect("the program starts");
     tokio::select! {
         status = child.wait() => {
             assert!(status.expect("a status").success(), "{verb} failed by itself before call {call}");

@@ -66,12 +66,21 @@ fn no_answer(error: &CloudError) -> Vec<String> {
 /// EMR says nearly everything with one code; its texts tell what is meant. Source: AWS's EMR troubleshooting pages.
 fn emr(message: &str) -> Option<String> {
     const TEXTS: &[(&str, &str)] = &[
-        ("is not supported", "the release does not know the instance type; m5.xlarge and m4.large work with every emr-5 release"),
+        (
+            "is not supported",
+            "the release does not know the instance type; m5.xlarge and m4.large work with every emr-5 release",
+        ),
         ("insufficient EC2 permissions", "the service role needs AmazonElasticMapReduceRole (`access.roles`)"),
-        ("is invalid", "the role needs the right `trust`, and the nodes' role an instance profile of the same name (`profile: true`)"),
+        (
+            "is invalid",
+            "the role needs the right `trust`, and the nodes' role an instance profile of the same name (`profile: true`)",
+        ),
         ("ServiceAccessSecurityGroup", "a private subnet needs the service-access group beside the two managed ones"),
         ("port 9443", "from emr-5.30.0 the service-access group lets the master in on 9443"),
-        ("Cannot find route to InternetGateway", "a public subnet needs `route: internet`; a private one `route: nat` or endpoints"),
+        (
+            "Cannot find route to InternetGateway",
+            "a public subnet needs `route: internet`; a private one `route: nat` or endpoints",
+        ),
         ("termination protected", "termination protection is on; `infra cluster down --force` lifts it"),
     ];
     TEXTS.iter().find(|(text, _)| message.contains(text)).map(|(_, hint)| (*hint).to_owned())

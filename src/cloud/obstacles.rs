@@ -8,7 +8,9 @@ impl Cloud {
     /// For an object that AWS will not delete because something uses it: what that is, a sentence each. Best effort: a
     /// question that AWS does not answer adds nothing to the error that is being explained.
     pub async fn obstacles(&self, error: &CloudError, id: Option<&str>) -> Vec<String> {
-        let (Some(id), true) = (id, error.is(&["DependencyViolation", "InvalidIPAddress.InUse"])) else { return Vec::new() };
+        let (Some(id), true) = (id, error.is(&["DependencyViolation", "InvalidIPAddress.InUse"])) else {
+            return Vec::new();
+        };
         let filter = |name: &str| Filter::builder().name(name).values(id).build();
         let by = match id.split('-').next() {
             Some("vpc") => "vpc-id",
@@ -35,7 +37,13 @@ impl Cloud {
                 }
                 let attached = filter("attachment.vpc-id");
                 if let Ok(answer) = self.clients.ec2.describe_internet_gateways().filters(attached).send().await {
-                    found.extend(answer.internet_gateways().iter().filter_map(|gateway| gateway.internet_gateway_id()).map(str::to_owned));
+                    found.extend(
+                        answer
+                            .internet_gateways()
+                            .iter()
+                            .filter_map(|gateway| gateway.internet_gateway_id())
+                            .map(str::to_owned),
+                    );
                 }
             }
             "group-id" => {

@@ -30,7 +30,9 @@ impl Adopt {
         let desired = session.desired(&known).await?;
         let Some(target) = desired.addresses().find(|candidate| candidate.to_string() == address) else {
             let all: Vec<String> = desired.addresses().map(ToString::to_string).collect();
-            let near = all.iter().max_by(|a, b| strsim::jaro_winkler(a, &address).total_cmp(&strsim::jaro_winkler(b, &address)));
+            let near = all
+                .iter()
+                .max_by(|a, b| strsim::jaro_winkler(a, &address).total_cmp(&strsim::jaro_winkler(b, &address)));
             let failure = Failure::new(format!("the spec has no {address}"));
             return Err(match near {
                 Some(near) => failure.hint(format!("did you mean `{near}`?")),
@@ -46,7 +48,11 @@ impl Adopt {
                 .hint("two objects cannot be one resource; delete or rename one of them first"));
         }
         resources::adopt(&session.cloud, target, &id).await?;
-        ui::say(&format!("{id} is {address} of stack {} now. `infra{} plan` shows what differs.", *session.spec.stack, session.flags()));
+        ui::say(&format!(
+            "{id} is {address} of stack {} now. `infra{} plan` shows what differs.",
+            *session.spec.stack,
+            session.flags()
+        ));
         Ok(())
     }
 }

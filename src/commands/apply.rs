@@ -109,6 +109,8 @@ fn finish(session: &Session, known: &Inventory, changing: &Changing) -> Result {
         ui::print(&output::table(&outputs));
     }
     let flags = session.flags();
-    ui::say(&format!("\nNext: `infra{flags} status` shows what exists, `infra{flags} verify` checks it, `infra{flags} destroy` removes it."));
+    ui::say(&format!(
+        "\nNext: `infra{flags} status` shows what exists, `infra{flags} verify` checks it, `infra{flags} destroy` removes it."
+    ));
     Ok(())
 }

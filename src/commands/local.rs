@@ -57,7 +57,11 @@ impl Local {
             }
             LocalVerb::Down => {
                 let was_up = local::down(&workspace).await?;
-                ui::say(if was_up { "The local cloud is down; what it holds is kept." } else { "The local cloud was not up." });
+                ui::say(if was_up {
+                    "The local cloud is down; what it holds is kept."
+                } else {
+                    "The local cloud was not up."
+                });
             }
             LocalVerb::Status { json } => match local::status(&workspace).await? {
                 Some(state) if json => ui::print(&format!("{}\n", state.json)),

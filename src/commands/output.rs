@@ -32,7 +32,8 @@ impl Output {
             return Ok(());
         };
         let Some(value) = outputs.get(&name) else {
-            let near = outputs.keys().max_by(|a, b| strsim::jaro_winkler(a, &name).total_cmp(&strsim::jaro_winkler(b, &name)));
+            let near =
+                outputs.keys().max_by(|a, b| strsim::jaro_winkler(a, &name).total_cmp(&strsim::jaro_winkler(b, &name)));
             let failure = Failure::new(format!("there is no output {name}"));
             return Err(match near {
                 Some(near) => failure.hint(format!("did you mean `{near}`? `infra output` lists all")),

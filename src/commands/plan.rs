@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Globals, planfile::PlanFile, run, session::Session, select::Only};
+use super::{Globals, planfile::PlanFile, run, select::Only, session::Session};
 use crate::{
     error::{Failure, Result},
     ui,

@@ -97,7 +97,10 @@ impl PlanFile {
             return Ok(());
         }
         let (before, after) = (steps(&self.plan), steps(&now));
-        let moved = before.iter().filter(|step| !after.contains(step)).chain(after.iter().filter(|step| !before.contains(step)));
+        let moved = before
+            .iter()
+            .filter(|step| !after.contains(step))
+            .chain(after.iter().filter(|step| !before.contains(step)));
         let mut names: Vec<&str> = moved.filter_map(|step| step["address"].as_str()).collect();
         names.dedup();
         let what = if names.is_empty() { "the order of its steps".to_owned() } else { names.join(", ") };

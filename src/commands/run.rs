@@ -73,7 +73,10 @@ async fn tell(session: &Session, plan: &Plan, outcome: Outcome, began: Instant, 
         return Ok(outcome.inventory);
     }
     let mut failure = if outcome.failed.is_empty() {
-        Failure::cancelled(format!("stopped: {done} of {all} steps were done, {} were not started", outcome.cancelled.len()))
+        Failure::cancelled(format!(
+            "stopped: {done} of {all} steps were done, {} were not started",
+            outcome.cancelled.len()
+        ))
     } else {
         failed(session, plan, &outcome).await
     };
@@ -94,7 +97,11 @@ async fn failed(session: &Session, plan: &Plan, outcome: &Outcome) -> Failure {
             hints.extend(crate::cloud::advice(error));
         }
     }
-    message.push(format!("{done} of {all} steps were done, {} failed, {} were skipped", outcome.failed.len(), outcome.skipped.len()));
+    message.push(format!(
+        "{done} of {all} steps were done, {} failed, {} were skipped",
+        outcome.failed.len(),
+        outcome.skipped.len()
+    ));
     let mut seen = std::collections::BTreeSet::new();
     hints.retain(|hint| seen.insert(hint.clone()));
     Failure { hints, ..Failure::new(message.join("\n")) }

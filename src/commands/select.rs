@@ -22,12 +22,13 @@ impl Only {
         if self.addresses.is_empty() {
             return Ok(plan);
         }
-        let all: Vec<String> = desired.addresses().chain(known.items().map(|(address, _)| address)).map(ToString::to_string).collect();
+        let all: Vec<String> =
+            desired.addresses().chain(known.items().map(|(address, _)| address)).map(ToString::to_string).collect();
         for wanted in &self.addresses {
             if !all.iter().any(|address| names(wanted, address)) {
-                let near = all.iter().max_by(|a, b| {
-                    strsim::jaro_winkler(a, wanted).total_cmp(&strsim::jaro_winkler(b, wanted))
-                });
+                let near = all
+                    .iter()
+                    .max_by(|a, b| strsim::jaro_winkler(a, wanted).total_cmp(&strsim::jaro_winkler(b, wanted)));
                 let failure = Failure::new(format!("--only {wanted}: the stack has nothing of that address"));
                 return Err(match near {
                     Some(near) => failure.hint(format!("did you mean `{near}`? `infra status` lists all")),

@@ -35,11 +35,8 @@ pub fn load(globals: &Globals) -> Result<(PathBuf, Spec)> {
     let folder = PathBuf::from(spec::DEFAULT_FOLDER);
     // clap has read INFRA_SPEC into the flag already.
     let file = spec::find(&folder, globals.file.as_deref(), None).map_err(spec_failure)?;
-    let options = LoadOptions {
-        set: variables(&globals.set)?,
-        overlay: globals.overlay.clone(),
-        ..LoadOptions::default()
-    };
+    let options =
+        LoadOptions { set: variables(&globals.set)?, overlay: globals.overlay.clone(), ..LoadOptions::default() };
     let spec = spec::load(&file, &options).map_err(spec_failure)?;
     Ok((file, spec))
 }
@@ -108,7 +105,9 @@ impl Session {
             let user = address.strip_prefix("iam_user/").unwrap_or(address);
             match self.spec.access.users.get(user) {
                 Some(found) if *found.access_key => drop(self.intent.rotate.insert(user.to_owned())),
-                Some(_) => return Err(Failure::new(format!("--rotate {address}: the user has no access key in the spec"))),
+                Some(_) => {
+                    return Err(Failure::new(format!("--rotate {address}: the user has no access key in the spec")));
+                }
                 None => return Err(Failure::new(format!("--rotate {address}: the spec has no such user"))),
             }
         }

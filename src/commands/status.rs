@@ -38,7 +38,11 @@ impl Status {
             rows.push(vec![address.to_string(), id, told + orphan]);
         }
         ui::print(&ui::table::render(&["ADDRESS", "ID", ""], &rows));
-        ui::say(&format!("{} of {} resources exist.", known.items().filter(|(a, _)| desired.contains(a)).count(), desired.len()));
+        ui::say(&format!(
+            "{} of {} resources exist.",
+            known.items().filter(|(a, _)| desired.contains(a)).count(),
+            desired.len()
+        ));
         Ok(())
     }
 }

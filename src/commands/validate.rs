@@ -7,7 +7,9 @@ use crate::{error::Result, ui};
 
 /// Checks the spec and says what is wrong with it, every mistake with its line. Needs no network.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  infra validate\n  infra validate -f infra/nyc311.yaml --overlay infra/overlays/prod.yaml")]
+#[command(
+    after_help = "Examples:\n  infra validate\n  infra validate -f infra/nyc311.yaml --overlay infra/overlays/prod.yaml"
+)]
 pub struct Validate {}
 
 impl Validate {

@@ -27,7 +27,11 @@ impl Verify {
             let text = serde_json::to_string_pretty(&plan).map_err(anyhow::Error::from)?;
             ui::print(&format!("{text}\n"));
         } else if plan.is_empty() {
-            ui::print(&format!("Verified: all {} resources of {} are as the spec says.\n", desired.len(), *session.spec.stack));
+            ui::print(&format!(
+                "Verified: all {} resources of {} are as the spec says.\n",
+                desired.len(),
+                *session.spec.stack
+            ));
         } else {
             ui::print(&ui::plan::render(&plan, &session.heading(false)));
         }

@@ -84,7 +84,8 @@ async fn install(environment: &Path, requirements: &Path) -> anyhow::Result<()> 
         command("uv", &["venv", "--quiet", "--clear", "--python", ">=3.10", &environment]).await?;
         return command("uv", &["pip", "install", "--quiet", "--python", &python, "-r", &requirements]).await;
     }
-    let found = suitable().await.context("the local cloud needs Python 3.10 or later (or uv), and neither was found")?;
+    let found =
+        suitable().await.context("the local cloud needs Python 3.10 or later (or uv), and neither was found")?;
     command(found, &["-m", "venv", "--clear", &environment])
         .await
         .context("Python cannot make an environment; on Debian and Ubuntu, install python3-venv")?;

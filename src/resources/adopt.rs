@@ -17,10 +17,8 @@ pub async fn adopt(cloud: &Cloud, address: &Address, id: &str) -> Result<()> {
         ensure!(claimed == address.to_string(), "{id} is {claimed} of this stack already");
     }
     // Only whose it is; what else the spec wants of its tags is for the plan to show.
-    let ours = Tags::from([
-        (STACK_TAG.to_owned(), cloud.names.stack.clone()),
-        (ADDRESS_TAG.to_owned(), address.to_string()),
-    ]);
+    let ours =
+        Tags::from([(STACK_TAG.to_owned(), cloud.names.stack.clone()), (ADDRESS_TAG.to_owned(), address.to_string())]);
     tag(cloud, address.kind, id, &ours, &present).await.with_context(|| format!("cannot tag {id}"))
 }
 
@@ -92,7 +90,8 @@ async fn tag(cloud: &Cloud, kind: &str, id: &str, ours: &Tags, present: &Tags) -
         "bucket" => {
             // S3 knows only whole sets of tags: what is there stays.
             let all: Tags = present.iter().chain(ours).map(|(key, value)| (key.clone(), value.clone())).collect();
-            let build = |(key, value): (&String, &String)| aws_sdk_s3::types::Tag::builder().key(key).value(value).build();
+            let build =
+                |(key, value): (&String, &String)| aws_sdk_s3::types::Tag::builder().key(key).value(value).build();
             let set = all.iter().map(build).collect::<Result<Vec<_>, _>>()?;
             let tagging = aws_sdk_s3::types::Tagging::builder().set_tag_set(Some(set)).build()?;
             clients.s3.put_bucket_tagging().bucket(id).tagging(tagging).send().await.explain("s3:PutBucketTagging")?;
@@ -105,7 +104,8 @@ async fn tag(cloud: &Cloud, kind: &str, id: &str, ours: &Tags, present: &Tags) -
             clients.kms.tag_resource().key_id(id).set_tags(Some(tags)).send().await.explain("kms:TagResource")?;
         }
         "emr_cluster" => {
-            let build = |(key, value): (&String, &String)| aws_sdk_emr::types::Tag::builder().key(key).value(value).build();
+            let build =
+                |(key, value): (&String, &String)| aws_sdk_emr::types::Tag::builder().key(key).value(value).build();
             let tags = ours.iter().map(build).collect();
             let request = clients.emr.add_tags().resource_id(id).set_tags(Some(tags));
             request.send().await.explain("elasticmapreduce:AddTags")?;

@@ -72,9 +72,8 @@ impl Stack<'_> {
             let source = match &key.source.value {
                 KeySource::Inline(line) => Source::Public(line.clone()),
                 KeySource::File(file) => {
-                    let line = std::fs::read_to_string(&file.path).with_context(|| {
-                        format!("{}: cannot read the public key {}", key.source.span, file.written)
-                    })?;
+                    let line = std::fs::read_to_string(&file.path)
+                        .with_context(|| format!("{}: cannot read the public key {}", key.source.span, file.written))?;
                     Source::Public(line.trim().to_owned())
                 }
                 KeySource::Generate => Source::Made { file: self.names.secrets.join(format!("{name}.key")) },

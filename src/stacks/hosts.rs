@@ -35,7 +35,7 @@ impl Stack<'_> {
                 shared_with_emr: false,
             };
             self.graph.add_at(origin(&host.span), name, rules);
-            self.instance(name, host, instance);
+            self.instance(name, host, &host.span, instance);
         }
     }
 
@@ -82,7 +82,11 @@ impl Stack<'_> {
         }
     }
 
-    fn instance(&mut self, name: &str, host: &Host, instance: &spec::Instance) {
+    fn instance(&mut self, name: &str, host: &Host, span: &spec::Span, instance: &spec::Instance) {
+        let elastic_ip = instance.elastic_ip.then(|| {
+            let address = ElasticIp { tags: self.tags::<ElasticIp>(name) };
+            self.graph.add_at(origin(&instance.elastic_ip.span), name, address)
+        });
         let role = instance.role.as_ref().map(|role| role.value.clone());
         let key = host.key.as_ref().and_then(|key| self.keys.get(&key.value).map(|link| (key, link)));
         let profile = role.as_ref().and_then(|role| self.profiles.get(role));
@@ -91,20 +95,12 @@ impl Stack<'_> {
         after.extend(profile.map(|profile| profile.address().clone()));
         after.push(Address::new(<SecurityGroupRules as engine::Resource<_>>::KIND, name));
         let account = &self.names.account;
-        let elastic_ip = instance.elastic_ip.then(|| {
-            let address = ElasticIp { tags: self.tags::<ElasticIp>(name) };
-            self.graph.add_at(origin(&instance.elastic_ip.span), name, address)
-        });
         let resource = Instance {
             subnet: self.subnets[&instance.subnet.value].clone(),
             groups: vec![self.groups[name].clone()],
             instance_type: instance.instance_type.value.clone(),
             image: image(instance),
-            disk: DiskSpec {
-                gib: instance.disk.gib,
-                iops: instance.disk.iops,
-                throughput: instance.disk.throughput,
-            },
+            disk: DiskSpec { gib: instance.disk.gib, iops: instance.disk.iops, throughput: instance.disk.throughput },
             key: key.map(|(key, _)| self.names.unique(&key.value)),
             profile: role.map(|role| self.spec.access.roles[&role].name.resolve(account)),
             private_address: instance.private_address.as_ref().map(|address| address.value.to_string()),
@@ -114,7 +110,7 @@ impl Stack<'_> {
             after,
             tags: self.tags::<Instance>(name),
         };
-        self.graph.add_at(origin(&host.span), name, resource);
+        self.graph.add_at(origin(span), name, resource);
     }
 }
 

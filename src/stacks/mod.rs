@@ -33,8 +33,7 @@ const EMR_POLICY_TAG: &str = "for-use-with-amazon-emr-managed-policies";
 
 /// The names that the spec's objects go by in this account.
 pub fn names(spec: &Spec, account: &str, secrets: PathBuf) -> Names {
-    let mut tags: Tags =
-        spec.tags.iter().map(|(key, value)| (key.clone(), value.resolve(account))).collect();
+    let mut tags: Tags = spec.tags.iter().map(|(key, value)| (key.clone(), value.resolve(account))).collect();
     if uses_v2_policies(spec) {
         tags.insert(EMR_POLICY_TAG.into(), "true".into());
     }
@@ -71,12 +70,7 @@ pub struct Intent {
 
 /// Everything that the spec asks for, given what is known to exist: a cluster that was started on demand stays until
 /// it is ended on demand.
-pub async fn build(
-    spec: &Spec,
-    names: &Names,
-    intent: &Intent,
-    known: &Inventory,
-) -> anyhow::Result<Graph<Cloud>> {
+pub async fn build(spec: &Spec, names: &Names, intent: &Intent, known: &Inventory) -> anyhow::Result<Graph<Cloud>> {
     let mut stack = Stack {
         spec,
         names,

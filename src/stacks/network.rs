@@ -36,11 +36,11 @@ impl Stack<'_> {
             self.graph.add_at(at(), "main", resource)
         });
         self.internet = gateway.as_ref().map(|gateway| gateway.address().clone());
-        let nat = network.nat_subnet().map(|subnet| {
+        let nat = network.nat_subnet().zip(gateway.clone()).map(|(subnet, internet)| {
             let address = ElasticIp { tags: self.tags::<ElasticIp>("nat") };
             let address = self.graph.add_at(at(), "nat", address);
             let tags = self.tags::<NatGateway>("main");
-            let resource = NatGateway { subnet: self.subnets[subnet].clone(), address, tags };
+            let resource = NatGateway { subnet: self.subnets[subnet].clone(), address, internet, tags };
             self.graph.add_at(at(), "main", resource)
         });
 

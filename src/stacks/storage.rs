@@ -61,13 +61,18 @@ fn key_of(file: &FilePath) -> String {
 /// The names that only storage has.
 pub(super) fn names(spec: &Spec, account: &str) -> Names {
     let in_s3 = |bucket: &spec::Bucket| bucket.name.resolve(account);
-    let folders = spec.buckets.values().filter(|bucket| !bucket.folders.is_empty()).map(|bucket| {
-        (in_s3(bucket), bucket.folders.iter().map(|folder| folder.value.clone()).collect())
-    });
+    let folders = spec
+        .buckets
+        .values()
+        .filter(|bucket| !bucket.folders.is_empty())
+        .map(|bucket| (in_s3(bucket), bucket.folders.iter().map(|folder| folder.value.clone()).collect()));
     Names {
         buckets: spec.buckets.iter().map(|(name, bucket)| (in_s3(bucket), name.clone())).collect(),
         folders: folders.collect(),
-        objects: uploads(spec, account).into_iter().map(|upload| ((upload.bucket_name, upload.key), upload.address)).collect(),
+        objects: uploads(spec, account)
+            .into_iter()
+            .map(|upload| ((upload.bucket_name, upload.key), upload.address))
+            .collect(),
         ..Names::default()
     }
 }

@@ -8,7 +8,8 @@ use super::{say, style};
 pub fn show(message: &str, hints: &[String]) {
     if !message.is_empty() {
         // A message that is made of positioned errors has its own heading for each.
-        let prefix = if message.starts_with("error") { String::new() } else { format!("{} ", "error:".style(style::error())) };
+        let prefix =
+            if message.starts_with("error") { String::new() } else { format!("{} ", "error:".style(style::error())) };
         say(&format!("{prefix}{message}"));
     }
     for hint in hints {

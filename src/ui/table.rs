@@ -5,7 +5,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 /// The rows under their headings.
 pub fn render(headings: &[&str], rows: &[Vec<String>]) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(headings.to_vec());
     for row in rows {
         table.add_row(row.clone());

@@ -27,7 +27,8 @@ impl Drop for Server {
 impl Server {
     /// Starts one; `arguments` go to `infra_local serve`.
     pub fn start(arguments: &[&str]) -> Self {
-        let python = std::env::var("INFRA_TEST_PYTHON").expect("INFRA_TEST_PYTHON names the tests' Python; `make test` sets it");
+        let python =
+            std::env::var("INFRA_TEST_PYTHON").expect("INFRA_TEST_PYTHON names the tests' Python; `make test` sets it");
         let home = tempfile::tempdir().expect("a temporary folder");
         let mut command = Command::new(python);
         command.args(["-m", "infra_local", "serve", "--port", "0", "--home"]).arg(home.path()).args(arguments);
@@ -59,7 +60,9 @@ pub fn control(endpoint: &str, method: &str, path: &str, body: &str) -> Option<s
     let address = endpoint.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).ok()?;
     let length = body.len();
-    let head = format!("{method} /infra-local/{path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
+    let head = format!(
+        "{method} /infra-local/{path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    );
     stream.write_all((head + body).as_bytes()).ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
