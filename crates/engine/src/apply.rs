@@ -127,6 +127,9 @@ pub async fn apply<W: World>(
 ) -> Outcome {
     let inventory = Mutex::new(known);
     let rows: BTreeMap<&str, &Kind<W>> = kinds.iter().map(|kind| (kind.name, kind)).collect();
+    let deletes = plan.steps.iter().filter(|step| step.action == Action::Delete);
+    let predecessors: BTreeMap<&Address, &str> =
+        deletes.filter_map(|step| Some((&step.address, step.id.as_deref()?))).collect();
     let mut schedule = Schedule::of(plan, kinds);
     let mut outcome = Outcome::default();
     let mut running = FuturesUnordered::new();
@@ -134,8 +137,8 @@ pub async fn apply<W: World>(
         while !options.cancel.is_cancelled() && running.len() < options.parallelism.max(1) {
             let Some(id) = schedule.next() else { break };
             let step = &plan.steps[id];
-            let runner =
-                Runner { id, step, kind: rows[step.address.kind], desired, inventory: &inventory, world, options };
+            let (kind, predecessor) = (rows[step.address.kind], predecessors.get(&step.address).copied());
+            let runner = Runner { id, step, kind, predecessor, desired, inventory: &inventory, world, options };
             running.push(async move { (id, runner.run().await) });
         }
         let Some((id, result)) = running.next().await else { break };
@@ -165,6 +168,8 @@ struct Runner<'a, W: 'static> {
     id: StepId,
     step: &'a Step,
     kind: &'a Kind<W>,
+    /// The object that the plan deletes at this address.
+    predecessor: Option<&'a str>,
     desired: &'a Graph<W>,
     inventory: &'a Mutex<Inventory>,
     world: &'a W,
@@ -243,7 +248,7 @@ impl<W: World> Runner<'_, W> {
         let known =
             if self.kind.observes_after.is_empty() { Inventory::default() } else { lock(self.inventory).clone() };
         let waiting = || cx.progress("waiting to see whether an interrupted run made it already");
-        Ok(look_again(self.kind, self.world, &known, &self.step.address, patience, waiting).await?)
+        Ok(look_again(self.kind, self.world, &known, &self.step.address, self.predecessor, patience, waiting).await?)
     }
 
     fn context<'b>(&'b self, token: &'b str) -> StepContext<'b, W> {

@@ -85,12 +85,14 @@ fn claim(inventory: &mut Inventory, address: Address, item: Item) -> Result<(), 
     Ok(())
 }
 
-/// Reads one kind again and returns the object at `address`, if there is one by now.
+/// Reads one kind again and returns the object at `address`, if there is one by now. Its predecessor, which this plan
+/// deleted, may still be shown and is not meant.
 pub(crate) async fn look_again<W: World>(
     kind: &Kind<W>,
     world: &W,
     known: &Inventory,
     address: &Address,
+    predecessor: Option<&str>,
     patience: Duration,
     mut waiting: impl FnMut(),
 ) -> Result<Option<Item>, ObserveError> {
@@ -100,7 +102,8 @@ pub(crate) async fn look_again<W: World>(
         let found = (kind.observe)(&view, known).await;
         let found = found.map_err(|source| ObserveError::Kind { kind: kind.name, source })?;
         let mut seen = Inventory::default();
-        for (name, item) in found.into_iter().filter(|(name, _)| *name == address.name) {
+        let found = found.into_iter().filter(|(_, item)| Some(item.id.as_str()) != predecessor);
+        for (name, item) in found.filter(|(name, _)| *name == address.name) {
             claim(&mut seen, Address::new(kind.name, name), item)?;
         }
         if let Some(item) = seen.items.remove(address) {
