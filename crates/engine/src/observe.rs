@@ -40,11 +40,22 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub async fn observe<W: World>(kinds: &[Kind<W>], world: &W) -> Result<Inventory, ObserveError> {
     let mut view = world.unread();
     loop {
-        let inventory = pass(kinds, &view).await?;
-        let names: BTreeSet<String> = inventory.items.keys().map(ToString::to_string).collect();
-        let Some(left) = world.unsettled(&|address| names.contains(address)) else { return Ok(inventory) };
+        let result = pass(kinds, &view).await;
+        let mut names = BTreeSet::new();
+        match &result {
+            Ok(inventory) => {
+                for (address, item) in inventory.items() {
+                    names.insert(format!("{address}={}", item.id));
+                    names.insert(address.to_string());
+                }
+            }
+            // One of the two may be a predecessor that is gone: as long as reads may be late, nothing was seen.
+            Err(ObserveError::Claimed { .. }) => {}
+            Err(ObserveError::Kind { .. }) => return result,
+        }
+        let left = world.unsettled(&|object| names.contains(object)).unwrap_or_default();
         if left.is_zero() {
-            return Ok(inventory);
+            return result;
         }
         tokio::time::sleep(left.min(PAUSE)).await;
         view = world.unread();

@@ -67,7 +67,8 @@ pub struct Fuse {
 
 #[derive(Clone, Debug)]
 enum Entry {
-    Creating { token: String, at: Instant },
+    /// `deleted`: when its predecessor was.
+    Creating { token: String, at: Instant, deleted: Option<Instant> },
     Created { id: String, at: Instant },
     Deleted { at: Instant },
 }
@@ -297,13 +298,18 @@ impl World for Toy {
             state.next += 1;
             (state.journal.get(&address.to_string()).cloned(), format!("token-{}", state.next))
         };
+        let deleted = match earlier {
+            Some(Entry::Deleted { at }) => Some(at),
+            Some(Entry::Creating { deleted, .. }) => deleted,
+            _ => None,
+        };
         let attempt = match earlier {
-            Some(Entry::Creating { token, at }) => {
+            Some(Entry::Creating { token, at, .. }) => {
                 Attempt { token, patience: self.consistency().saturating_sub(at.elapsed()) }
             }
             _ => Attempt { token: fresh, patience: Duration::ZERO },
         };
-        self.record(address, Entry::Creating { token: attempt.token.clone(), at: Instant::now() })?;
+        self.record(address, Entry::Creating { token: attempt.token.clone(), at: Instant::now(), deleted })?;
         Ok(attempt)
     }
 
@@ -318,8 +324,8 @@ impl World for Toy {
     fn unsettled(&self, seen: &dyn Fn(&str) -> bool) -> Option<Duration> {
         let state = self.state();
         let contradicted = state.journal.iter().filter_map(|(address, entry)| match entry {
-            Entry::Created { at, id: _ } if !seen(address) => Some(at),
-            Entry::Deleted { at } if seen(address) => Some(at),
+            Entry::Created { at, id } if !seen(&format!("{address}={id}")) => Some(at),
+            Entry::Deleted { at } | Entry::Creating { deleted: Some(at), .. } if seen(address) => Some(at),
             _ => None,
         });
         let left = contradicted.map(|at| self.consistency().saturating_sub(at.elapsed())).max()?;
