@@ -13,10 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Action, Address, Event, Events, Graph, Identity, Inventory, Kind, Plan, Ref, Resource, Result, Step, StepId, World,
-    inventory::Item,
-    observe::look_again,
-    resource::Erased,
-    schedule::Schedule,
+    inventory::Item, observe::look_again, resource::Erased, schedule::Schedule,
 };
 
 /// How to carry a plan out.

@@ -13,6 +13,7 @@ mod event;
 mod graph;
 mod inventory;
 mod observe;
+mod order;
 mod plan;
 mod resource;
 mod schedule;

@@ -68,9 +68,18 @@ pub struct Fuse {
 #[derive(Clone, Debug)]
 enum Entry {
     /// `deleted`: when its predecessor was.
-    Creating { token: String, at: Instant, deleted: Option<Instant> },
-    Created { id: String, at: Instant },
-    Deleted { at: Instant },
+    Creating {
+        token: String,
+        at: Instant,
+        deleted: Option<Instant>,
+    },
+    Created {
+        id: String,
+        at: Instant,
+    },
+    Deleted {
+        at: Instant,
+    },
 }
 
 #[derive(Default)]
@@ -150,12 +159,7 @@ impl Toy {
         Ok(shown.map(|object| (object.name.clone(), object.clone())).collect())
     }
 
-    async fn write<T>(
-        &self,
-        verb: &str,
-        address: &Address,
-        effect: impl FnOnce(&mut State) -> Result<T>,
-    ) -> Result<T> {
+    async fn write<T>(&self, verb: &str, address: &Address, effect: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
         let half = (self.ways.pace)(address.kind) / 2;
         {
             let mut state = self.state();

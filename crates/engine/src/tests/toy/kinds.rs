@@ -65,7 +65,8 @@ fn resolve(
 async fn create(shape: &impl Shape, cx: &StepContext<'_, Toy>) -> Result<Object> {
     let (fields, links) = resolve(shape, cx)?;
     cx.progress("is being made");
-    let late: BTreeSet<_> = shape.fields().iter().filter(|(.., effect)| *effect == InPlace).map(|field| field.0).collect();
+    let late: BTreeSet<_> =
+        shape.fields().iter().filter(|(.., effect)| *effect == InPlace).map(|field| field.0).collect();
     let mut first = fields.clone();
     first.retain(|field, _| !late.contains(field));
     let born = cx.world.create(cx.address(), cx.token(), first, links.clone()).await?;
@@ -180,7 +181,7 @@ impl Shape for Group {
     }
 }
 
-kind!(Group, "group", "network", after ["vpc"]);
+kind!(Group, "group", "network", after["vpc"]);
 
 /// A group's rules; apart from the groups, so that these may name each other.
 #[derive(Clone, Serialize)]
@@ -200,7 +201,7 @@ impl Shape for Rules {
     }
 }
 
-kind!(Rules, "rules", "network", after ["group"]);
+kind!(Rules, "rules", "network", after["group"]);
 
 #[derive(Clone, Serialize)]
 pub struct Nat {
