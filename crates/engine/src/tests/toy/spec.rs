@@ -12,7 +12,11 @@ use crate::{Graph, Origin, Ref};
 
 pub type Name = &'static str;
 
-/// What a stack asks for. Who refers to what does not exist is left out when the graph is made.
+/// What a stack asks for. Links to what does not exist, or stands in another VPC, are left out when the graph is made.
+///
+/// The latter is not only AWS's rule: were an instance to hold a group of another VPC, and that VPC replaced together
+/// with its groups while the instance is merely updated, then the update would need the new group, which needs the
+/// new VPC, which needs the old group gone, which the instance still holds. No order of these steps would do.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Spec {
     /// Range, DNS.
@@ -73,7 +77,7 @@ impl Spec {
         }
         for (&name, peers) in &self.rules {
             let Some(group) = groups.get(name).cloned() else { continue };
-            let peers = some(&groups, peers);
+            let peers = some(&groups, peers, |peer| self.groups[peer].0 == self.groups[name].0);
             graph.add_at(at(4), name, Rules { group, peers });
         }
         let mut nats: BTreeMap<Name, Ref<Nat>> = BTreeMap::new();
@@ -81,18 +85,21 @@ impl Spec {
             let Some(subnet) = subnets.get(subnet).cloned() else { continue };
             nats.insert(name, graph.add_at(at(5), name, Nat { subnet }));
         }
-        for (&name, (vpc, through, of)) in &self.tables {
-            let Some(vpc) = vpcs.get(vpc).cloned() else { continue };
-            let table = Table { vpc, nats: some(&nats, through), subnets: some(&subnets, of) };
+        for (&name, (within, through, of)) in &self.tables {
+            let Some(vpc) = vpcs.get(within).cloned() else { continue };
+            let here = |subnet| self.subnets[subnet].0 == *within;
+            let nats = some(&nats, through, |nat| here(self.nats[nat]));
+            let table = Table { vpc, nats, subnets: some(&subnets, of, here) };
             graph.add_at(at(6), name, table);
         }
         for (&name, &(region, versions)) in &self.buckets {
             graph.add_at(at(7), name, Bucket { region, versions });
         }
-        for (&name, &(subnet, ref member, image, size)) in &self.instances {
-            let Some(subnet) = subnets.get(subnet).cloned() else { continue };
+        for (&name, &(at_subnet, ref member, image, size)) in &self.instances {
+            let Some(subnet) = subnets.get(at_subnet).cloned() else { continue };
             let protect = self.protected.contains(name);
-            let instance = Instance { subnet, groups: some(&groups, member), image, size, protect };
+            let groups = some(&groups, member, |group| self.groups[group].0 == self.subnets[at_subnet].0);
+            let instance = Instance { subnet, groups, image, size, protect };
             graph.add_at(at(8), name, instance);
         }
         graph
@@ -104,8 +111,8 @@ impl Spec {
     }
 }
 
-fn some<R>(all: &BTreeMap<Name, Ref<R>>, names: &[Name]) -> Vec<Ref<R>> {
-    names.iter().filter_map(|name| all.get(name)).cloned().collect()
+fn some<R>(all: &BTreeMap<Name, Ref<R>>, names: &[Name], fits: impl Fn(Name) -> bool) -> Vec<Ref<R>> {
+    names.iter().filter_map(|name| all.get(name).filter(|_| fits(name))).cloned().collect()
 }
 
 const VPCS: [Name; 2] = ["m", "n"];
