@@ -13,7 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Action, Address, Event, Events, Graph, Identity, Inventory, Kind, Plan, Ref, Resource, Result, Step, StepId, World,
-    inventory::Item, observe::look_again, resource::Erased, schedule::Schedule,
+    inventory::Item,
+    observe::{Reader, Wanted},
+    resource::Erased,
+    schedule::Schedule,
 };
 
 /// How to carry a plan out.
@@ -127,7 +130,8 @@ pub async fn apply<W: World>(
     options: &Options,
 ) -> Outcome {
     let inventory = Mutex::new(known);
-    let rows: BTreeMap<&str, &Kind<W>> = kinds.iter().map(|kind| (kind.name, kind)).collect();
+    let rows: BTreeMap<&str, (&Kind<W>, Reader<'_, W>)> =
+        kinds.iter().map(|kind| (kind.name, (kind, Reader::of(kind)))).collect();
     let deletes = plan.steps.iter().filter(|step| step.action == Action::Delete);
     let predecessors: BTreeMap<&Address, &str> =
         deletes.filter_map(|step| Some((&step.address, step.id.as_deref()?))).collect();
@@ -138,8 +142,9 @@ pub async fn apply<W: World>(
         while !options.cancel.is_cancelled() && running.len() < options.parallelism.max(1) {
             let Some(id) = schedule.next() else { break };
             let step = &plan.steps[id];
-            let (kind, predecessor) = (rows[step.address.kind], predecessors.get(&step.address).copied());
-            let runner = Runner { id, step, kind, predecessor, desired, inventory: &inventory, world, options };
+            let (kind, reader) = &rows[step.address.kind];
+            let predecessor = predecessors.get(&step.address).copied();
+            let runner = Runner { id, step, kind, reader, predecessor, desired, inventory: &inventory, world, options };
             running.push(async move { (id, runner.run().await) });
         }
         let Some((id, result)) = running.next().await else { break };
@@ -169,6 +174,7 @@ struct Runner<'a, W: 'static> {
     id: StepId,
     step: &'a Step,
     kind: &'a Kind<W>,
+    reader: &'a Reader<'a, W>,
     /// The object that the plan deletes at this address.
     predecessor: Option<&'a str>,
     desired: &'a Graph<W>,
@@ -244,10 +250,9 @@ impl<W: World> Runner<'_, W> {
     }
 
     async fn already_there(&self, cx: &StepContext<'_, W>, patience: Duration) -> Result<Option<Item>> {
-        let known =
-            if self.kind.observes_after.is_empty() { Inventory::default() } else { lock(self.inventory).clone() };
+        let wanted = Wanted { address: &self.step.address, predecessor: self.predecessor, patience };
         let waiting = || cx.progress("waiting to see whether an interrupted run made it already");
-        Ok(look_again(self.kind, self.world, &known, &self.step.address, self.predecessor, patience, waiting).await?)
+        Ok(self.reader.look(self.world, &|| lock(self.inventory).clone(), wanted, waiting).await?)
     }
 
     /// Makes an object that an interrupted run left behind what is desired.
