@@ -40,6 +40,10 @@ pub trait World: Send + Sync + Sized + 'static {
 
     /// How much longer reads may contradict this world's own recent writes, given what a read showed.
     /// `None` when the read agrees with them.
+    ///
+    /// `seen` answers for an address, `subnet/a`, and for one object at it, `subnet/a=subnet-0123`: while a replaced
+    /// object is still shown its address is seen, but its successor is not. Where a create was interrupted, what is
+    /// seen at the address may be its predecessor, as long as a read may still show what was deleted before.
     fn unsettled(&self, seen: &dyn Fn(&str) -> bool) -> Option<Duration> {
         let _ = seen;
         None
