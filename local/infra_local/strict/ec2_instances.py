@@ -6,6 +6,7 @@ import re
 
 from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2 import utils as ec2_utils
+from moto.ec2.models.elastic_block_store import EBSBackend
 from moto.ec2.models.instances import Instance, InstanceBackend
 from moto.ec2.responses import EC2Response
 
@@ -252,9 +253,8 @@ def _volumes() -> None:
         self.params["InstanceId"] = self._get_param("InstanceId") or volume.attachment.instance.id
         return original(self)
 
-    @around(EC2Response, "delete_volume")
-    def delete_volume(original, self):
-        volume_id = self._get_param("VolumeId")
-        result = original(self)
-        self.ec2_backend.tags.pop(volume_id, None)
-        return result
+    @around(EBSBackend, "delete_volume")
+    def delete_volume(original, self, volume_id):
+        deleted = original(self, volume_id)
+        self.tags.pop(volume_id, None)
+        return deleted
