@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from conftest import REGION, launch_arguments, refused
+from conftest import REGION, launch_arguments, passes_on_stock, refused
 
 
 def test_run_instances(aws, network, image, name):
@@ -47,6 +47,7 @@ def test_volume(aws, name):
         aws.ec2.create_volume(**{**wanted, "Size": 2})
 
 
+@passes_on_stock
 def test_the_token_is_free_again_when_its_object_is_gone(aws, network, name):
     first = aws.ec2.create_route_table(VpcId=network.vpc, ClientToken=name)["RouteTable"]["RouteTableId"]
     aws.ec2.delete_route_table(RouteTableId=first)
