@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from urllib.error import HTTPError
 
 import pytest
-from conftest import Cloud, infra_local, passes_on_stock, refused, tagged, until
+from conftest import Cloud, infra_local, launch_arguments, passes_on_stock, refused, tagged, until
 
 strict_only = pytest.mark.strict_only
 
@@ -81,6 +82,21 @@ def test_describes_lag_behind_creates(cloud, aws, name):
         aws.ec2.create_subnet(VpcId=made, CidrBlock="10.50.1.0/24")  # what acts on it is not affected
         until(lambda: len(aws.ec2.describe_vpcs(Filters=mine)["Vpcs"]), [1], 3)
         assert aws.ec2.describe_vpcs(VpcIds=[made])["Vpcs"]
+    finally:
+        cloud.control("lag", {"lag": 0})
+
+
+@strict_only
+def test_new_profile_reaches_ec2_after_the_lag(cloud, aws, network, image, name):
+    cloud.control("lag", {"lag": 0.6})
+    try:
+        aws.iam.create_instance_profile(InstanceProfileName=name)
+        wanted = launch_arguments(network, image, name, IamInstanceProfile={"Name": name})
+        with refused("InvalidParameterValue") as refusal:
+            aws.ec2.run_instances(**wanted)
+        assert "Invalid IAM Instance Profile name" in refusal.message
+        time.sleep(0.7)
+        aws.ec2.run_instances(**wanted)
     finally:
         cloud.control("lag", {"lag": 0})
 

@@ -11,6 +11,7 @@ from moto.ec2.models.instances import Instance, InstanceBackend
 from moto.ec2.responses import EC2Response
 
 from infra_local.hooks import around, refuse
+from infra_local.strict import ec2_lag
 from infra_local.strict.ec2_tags import tags_of
 
 _INSTANCE_ID = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
@@ -133,7 +134,8 @@ def _check_profile(response) -> None:
 
     iam = iam_backends[response.current_account][response.partition]
     name, arn = response._get_param("IamInstanceProfile.Name"), response._get_param("IamInstanceProfile.Arn")
-    profiles = list(iam.instance_profiles.values())
+    account = response.current_account
+    profiles = [p for p in iam.instance_profiles.values() if not ec2_lag.profile_unknown(account, p.name)]
     if name and not any(p.name == name for p in profiles):
         refuse("InvalidParameterValue", f"Value ({name}) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name")
     if arn and not any(p.arn == arn for p in profiles):

@@ -9,6 +9,7 @@ from moto.emr.exceptions import InvalidRequestException, ValidationException
 from moto.iam.models import iam_backends
 
 from infra_local.settings import settings
+from infra_local.strict import ec2_lag
 from infra_local.strict import emr_releases as releases
 from infra_local.strict.iam import decide, documents_of
 
@@ -110,6 +111,8 @@ def _check_roles(response) -> None:
         invalid("ServiceRole is required for creating cluster.")
     profiles = _iam(response).instance_profiles
     found = next((p for p in profiles.values() if p.name == _bare(profile)), None)
+    if found and ec2_lag.profile_unknown(response.current_account, found.name):
+        invalid(f"Invalid InstanceProfile: {found.name}.")
     if not found and not assumed(profile):
         invalid(f"Invalid InstanceProfile: {_bare(profile)}.")
     if found and not found.roles:
