@@ -74,7 +74,9 @@ class Cloud:
 
     def control(self, path: str, given: dict | None = None) -> dict:
         data = None if given is None else json.dumps(given).encode()
-        request = Request(f"{self.endpoint}/infra-local/{path}", data=data, headers={"Content-Type": "application/json"})
+        request = Request(
+            f"{self.endpoint}/infra-local/{path}", data=data, headers={"Content-Type": "application/json"}
+        )
         with build_opener(ProxyHandler({})).open(request, timeout=10) as answer:
             return json.load(answer)
 
@@ -153,12 +155,18 @@ def network(aws, name):
     vpc = ec2.create_vpc(CidrBlock="10.20.0.0/16", TagSpecifications=tagged("vpc", stack=name))["Vpc"]["VpcId"]
     public = _subnet(ec2, vpc, "10.20.1.0/24", "a", name)
     private = _subnet(ec2, vpc, "10.20.2.0/24", "b", name)
-    gateway = ec2.create_internet_gateway(TagSpecifications=tagged("internet-gateway", stack=name))["InternetGateway"]["InternetGatewayId"]
+    gateway = ec2.create_internet_gateway(TagSpecifications=tagged("internet-gateway", stack=name))["InternetGateway"][
+        "InternetGatewayId"
+    ]
     ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
-    table = ec2.create_route_table(VpcId=vpc, TagSpecifications=tagged("route-table", stack=name))["RouteTable"]["RouteTableId"]
+    table = ec2.create_route_table(VpcId=vpc, TagSpecifications=tagged("route-table", stack=name))["RouteTable"][
+        "RouteTableId"
+    ]
     ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
     association = ec2.associate_route_table(RouteTableId=table, SubnetId=public)["AssociationId"]
-    group = ec2.create_security_group(GroupName=f"{name}-a", Description="d", VpcId=vpc, TagSpecifications=tagged("security-group", stack=name))["GroupId"]
+    group = ec2.create_security_group(
+        GroupName=f"{name}-a", Description="d", VpcId=vpc, TagSpecifications=tagged("security-group", stack=name)
+    )["GroupId"]
     return SimpleNamespace(
         vpc=vpc, public=public, private=private, gateway=gateway, table=table, association=association, group=group,
         filter=[{"Name": "tag:stack", "Values": [name]}],
@@ -173,7 +181,9 @@ def _subnet(ec2, vpc: str, cidr: str, zone: str, name: str) -> str:
 
 @pytest.fixture(scope="session")
 def image(aws):
-    found = aws.ec2.describe_images(Owners=["amazon"], Filters=[{"Name": "name", "Values": ["al2023-ami-2023*x86_64"]}])["Images"]
+    found = aws.ec2.describe_images(
+        Owners=["amazon"], Filters=[{"Name": "name", "Values": ["al2023-ami-2023*x86_64"]}]
+    )["Images"]
     return max(found, key=lambda i: i.get("CreationDate", ""))["ImageId"]
 
 
@@ -204,10 +214,14 @@ def running(aws, network, image, name):
 
 
 def trust(service: str) -> str:
-    return json.dumps({
-        "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}],
-    })
+    return json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}],
+        }
+    )
 
 
-READ = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": "*"}]})
+READ = json.dumps(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": "*"}]}
+)

@@ -96,7 +96,9 @@ def test_another_process_is_not_ended(home):
     home.mkdir()
     sleeper = subprocess.Popen(["sleep", "60"])
     try:
-        (home / "daemon.json").write_text(json.dumps({"pid": sleeper.pid, "began": "1", "endpoint": "http://127.0.0.1:9"}))
+        (home / "daemon.json").write_text(
+            json.dumps({"pid": sleeper.pid, "began": "1", "endpoint": "http://127.0.0.1:9"})
+        )
         assert infra_local("down", home=home) == {"stopped": False}
         assert sleeper.poll() is None
     finally:

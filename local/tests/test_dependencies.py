@@ -23,7 +23,9 @@ def test_vpc_with_each_kind_of_child(aws, name):
     ec2.delete_security_group(GroupId=group)
     table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
     stays()
-    endpoint = ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=f"com.amazonaws.{REGION}.s3", RouteTableIds=[table])["VpcEndpoint"]["VpcEndpointId"]
+    endpoint = ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=f"com.amazonaws.{REGION}.s3", RouteTableIds=[table])[
+        "VpcEndpoint"
+    ]["VpcEndpointId"]
     stays()
     ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint])
     ec2.delete_route_table(RouteTableId=table)
@@ -47,7 +49,9 @@ def test_instance_holds_subnet_group_and_interface(aws, network, running):
     with refused("DependencyViolation") as refusal:
         aws.ec2.delete_security_group(GroupId=network.group)
     assert refusal.message == f"resource {network.group} has a dependent object"
-    eni = aws.ec2.describe_network_interfaces(Filters=[{"Name": "attachment.instance-id", "Values": [running]}])["NetworkInterfaces"]
+    eni = aws.ec2.describe_network_interfaces(Filters=[{"Name": "attachment.instance-id", "Values": [running]}])[
+        "NetworkInterfaces"
+    ]
     with refused("InvalidParameterValue", "InvalidNetworkInterface.InUse"):
         aws.ec2.delete_network_interface(NetworkInterfaceId=eni[0]["NetworkInterfaceId"])
     aws.ec2.terminate_instances(InstanceIds=[running])
@@ -139,5 +143,7 @@ def test_ordered_teardown_leaves_nothing(aws, network, running, name):
                         ("describe_security_groups", "SecurityGroups"), ("describe_internet_gateways", "InternetGateways")):  # fmt: skip
         assert getattr(ec2, read)(Filters=network.filter)[field] == []
     assert state_of(ec2, running)() == "terminated"
-    left = ec2.describe_tags(Filters=[{"Name": "key", "Values": ["stack"]}, {"Name": "value", "Values": [name]}])["Tags"]
+    left = ec2.describe_tags(Filters=[{"Name": "key", "Values": ["stack"]}, {"Name": "value", "Values": [name]}])[
+        "Tags"
+    ]
     assert {t["ResourceId"] for t in left} == {running}

@@ -42,7 +42,9 @@ def cluster_state(emr, cluster_id: str):
 def managed(aws, network, name):
     """Master and slave groups of our own, so that EMR makes none."""
     make = aws.ec2.create_security_group
-    return tuple(make(GroupName=f"{name}-{k}", Description="d", VpcId=network.vpc)["GroupId"] for k in ("master", "slave"))
+    return tuple(
+        make(GroupName=f"{name}-{k}", Description="d", VpcId=network.vpc)["GroupId"] for k in ("master", "slave")
+    )
 
 
 def own_groups(managed) -> dict:
@@ -55,10 +57,18 @@ def test_cluster_passes_through_its_states(aws, network, managed, name):
     assert made["ClusterArn"].endswith(cluster_id)
     assert until(cluster_state(aws.emr, cluster_id), ["WAITING"]) == ["STARTING", "BOOTSTRAPPING", "WAITING"]
     found = cluster_of(aws.emr, cluster_id)
-    assert {a["Name"]: a["Version"] for a in found["Applications"]} == {"Spark": "2.4.4", "Ganglia": "3.7.2", "Zeppelin": "0.8.2"}
+    assert {a["Name"]: a["Version"] for a in found["Applications"]} == {
+        "Spark": "2.4.4",
+        "Ganglia": "3.7.2",
+        "Zeppelin": "0.8.2",
+    }
     assert found["Ec2InstanceAttributes"]["EmrManagedMasterSecurityGroup"] == managed[0]
     assert found["InstanceCollectionType"] == "INSTANCE_GROUP" and found["MasterPublicDnsName"]
-    assert found["LogUri"] == "s3n://logs/x/" and found["AutoTerminate"] is False and as_dict(found["Tags"]) == {"stack": name}
+    assert (
+        found["LogUri"] == "s3n://logs/x/"
+        and found["AutoTerminate"] is False
+        and as_dict(found["Tags"]) == {"stack": name}
+    )
     aws.emr.terminate_job_flows(JobFlowIds=[cluster_id])
     assert until(cluster_state(aws.emr, cluster_id), ["TERMINATED"]) == ["TERMINATING", "TERMINATED"]
     assert cluster_of(aws.emr, cluster_id)["Status"]["StateChangeReason"]["Code"] == "USER_REQUEST"
@@ -111,7 +121,11 @@ def ends_with_errors(aws, cluster_id: str) -> dict:
 def test_unknown_service_role_ends_the_cluster(aws, network, name):
     made = aws.emr.run_job_flow(**wanted(name, network.public, ServiceRole=f"absent-{name}"))["JobFlowId"]
     reason = ends_with_errors(aws, made)
-    assert reason["Code"] == "VALIDATION_ERROR" and reason["Message"].startswith("EMR service role") and "is invalid" in reason["Message"]
+    assert (
+        reason["Code"] == "VALIDATION_ERROR"
+        and reason["Message"].startswith("EMR service role")
+        and "is invalid" in reason["Message"]
+    )
 
 
 def test_service_role_without_rights_ends_the_cluster(aws, network, name):
@@ -134,7 +148,9 @@ def test_open_group_is_blocked_as_public_access(aws, network, managed, name):
 
 def test_emr_adds_rules_that_stay_and_nodes_that_hold(aws, network, managed, name):
     aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust("elasticmapreduce.amazonaws.com"))
-    aws.iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/service-role/AmazonElasticMapReduceRole")
+    aws.iam.attach_role_policy(
+        RoleName=name, PolicyArn="arn:aws:iam::aws:policy/service-role/AmazonElasticMapReduceRole"
+    )
     made = aws.emr.run_job_flow(**wanted(name, network.public, own_groups(managed), ServiceRole=name))["JobFlowId"]
     until(cluster_state(aws.emr, made), ["WAITING"])
     inside = [{"Name": "vpc-id", "Values": [network.vpc]}]
@@ -177,7 +193,11 @@ def test_list_clusters_by_state(aws, name):
     live = ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING"]
 
     def ids(states):
-        return [c["Id"] for p in aws.emr.get_paginator("list_clusters").paginate(ClusterStates=states) for c in p["Clusters"]]
+        return [
+            c["Id"]
+            for p in aws.emr.get_paginator("list_clusters").paginate(ClusterStates=states)
+            for c in p["Clusters"]
+        ]
 
     assert made in ids(live) and made not in ids(["TERMINATED"])
     with refused("InvalidRequestException"):
@@ -204,7 +224,9 @@ def test_unknown_cluster_is_no_crash(aws):
 def test_groups_can_be_resized_and_added(aws, name):
     made = aws.emr.run_job_flow(**wanted(name))["JobFlowId"]
     until(cluster_state(aws.emr, made), ["WAITING"])
-    core = next(g for g in aws.emr.list_instance_groups(ClusterId=made)["InstanceGroups"] if g["InstanceGroupType"] == "CORE")
+    core = next(
+        g for g in aws.emr.list_instance_groups(ClusterId=made)["InstanceGroups"] if g["InstanceGroupType"] == "CORE"
+    )
     aws.emr.modify_instance_groups(ClusterId=made, InstanceGroups=[{"InstanceGroupId": core["Id"], "InstanceCount": 3}])
     task = {"Name": "t", "InstanceRole": "TASK", "InstanceType": "m5.xlarge", "InstanceCount": 1}
     assert len(aws.emr.add_instance_groups(JobFlowId=made, InstanceGroups=[task])["InstanceGroupIds"]) == 1
@@ -237,7 +259,9 @@ def test_release_labels_and_types(aws):
     assert labels == ["emr-5.29.0"]
     found = {a["Name"]: a["Version"] for a in aws.emr.describe_release_label(ReleaseLabel="emr-5.29.0")["Applications"]}
     assert (found["Spark"], found["Hadoop"], found["Ganglia"]) == ("2.4.4", "2.8.5", "3.7.2")
-    types = {t["Type"] for t in aws.emr.list_supported_instance_types(ReleaseLabel="emr-5.29.0")["SupportedInstanceTypes"]}
+    types = {
+        t["Type"] for t in aws.emr.list_supported_instance_types(ReleaseLabel="emr-5.29.0")["SupportedInstanceTypes"]
+    }
     assert "m5.xlarge" in types and not types & {"t2.micro", "m5.large"}
     with refused(*INVALID):
         aws.emr.describe_release_label(ReleaseLabel="emr-99.0.0")
@@ -266,7 +290,10 @@ def test_block_public_access_is_on_from_the_start(aws, cloud):
     assert found["BlockPublicSecurityGroupRules"] is True
     assert found["PermittedPublicSecurityGroupRuleRanges"] == [{"MinRange": 22, "MaxRange": 22}]
     emr.put_block_public_access_configuration(BlockPublicAccessConfiguration={"BlockPublicSecurityGroupRules": False})
-    assert emr.get_block_public_access_configuration()["BlockPublicAccessConfiguration"]["BlockPublicSecurityGroupRules"] is False
+    assert (
+        emr.get_block_public_access_configuration()["BlockPublicAccessConfiguration"]["BlockPublicSecurityGroupRules"]
+        is False
+    )
 
 
 def test_default_roles_can_be_required(cloud, aws, name):

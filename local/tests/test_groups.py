@@ -7,7 +7,9 @@ from conftest import as_dict, passes_on_stock, refused, tagged
 
 
 def rule(port: int, cidr: str, text: str = "x") -> list[dict]:
-    return [{"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": [{"CidrIp": cidr, "Description": text}]}]
+    return [
+        {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": [{"CidrIp": cidr, "Description": text}]}
+    ]
 
 
 @pytest.fixture
@@ -48,10 +50,14 @@ def test_rules_have_ids_tags_and_descriptions(aws, pair):
         GroupId=group, IpPermissions=rule(22, "10.0.0.0/8"), TagSpecifications=tagged("security-group-rule", k="v")
     )["SecurityGroupRules"]
     assert made
-    aws.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[{"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": other}]}])
+    aws.ec2.authorize_security_group_ingress(
+        GroupId=group, IpPermissions=[{"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": other}]}]
+    )
     with refused("InvalidPermission.Duplicate"):
         aws.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=rule(22, "10.0.0.0/8"))
-    rules = aws.ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])["SecurityGroupRules"]
+    rules = aws.ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])[
+        "SecurityGroupRules"
+    ]
     assert len(rules) == 3 and all(r["SecurityGroupRuleId"].startswith("sgr-") for r in rules)
     ssh = next(r for r in rules if r.get("CidrIpv4") == "10.0.0.0/8")
     assert ssh["Description"] == "x" and as_dict(ssh["Tags"]) == {"k": "v"}
@@ -72,7 +78,9 @@ def test_revoking(aws, network):
 @passes_on_stock
 def test_modify_a_rule(aws, network):
     aws.ec2.authorize_security_group_ingress(GroupId=network.group, IpPermissions=rule(22, "10.0.0.0/8"))
-    rules = aws.ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [network.group]}])["SecurityGroupRules"]
+    rules = aws.ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [network.group]}])[
+        "SecurityGroupRules"
+    ]
     known = next(r for r in rules if not r["IsEgress"])
     aws.ec2.modify_security_group_rules(
         GroupId=network.group,

@@ -12,7 +12,9 @@ AWS_POLICY = "arn:aws:iam::aws:policy/service-role/AmazonElasticMapReduceforEC2R
 
 @pytest.fixture
 def role(aws, name):
-    return aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust("ec2.amazonaws.com"), Tags=tags(stack=name))["Role"]
+    return aws.iam.create_role(
+        RoleName=name, AssumeRolePolicyDocument=trust("ec2.amazonaws.com"), Tags=tags(stack=name)
+    )["Role"]
 
 
 @pytest.fixture
@@ -47,7 +49,9 @@ def test_trust_policy_names_principals_that_exist(aws, role, name):
 @passes_on_stock
 def test_aws_managed_policies_exist(aws, role, name):
     aws.iam.attach_role_policy(RoleName=name, PolicyArn=AWS_POLICY)
-    assert [p["PolicyArn"] for p in aws.iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]] == [AWS_POLICY]
+    assert [p["PolicyArn"] for p in aws.iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]] == [
+        AWS_POLICY
+    ]
     with refused("NoSuchEntity"):
         aws.iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/NoSuch")
 
@@ -123,7 +127,9 @@ def test_user_keys(aws, cloud, name):
 @passes_on_stock
 def test_list_roles_in_pages(aws, name):
     for number in range(5):
-        aws.iam.create_role(RoleName=f"{name}-{number}", AssumeRolePolicyDocument=trust("ec2.amazonaws.com"), Path=f"/{name}/")
+        aws.iam.create_role(
+            RoleName=f"{name}-{number}", AssumeRolePolicyDocument=trust("ec2.amazonaws.com"), Path=f"/{name}/"
+        )
     pages = list(aws.iam.get_paginator("list_roles").paginate(PathPrefix=f"/{name}/", PaginationConfig={"PageSize": 2}))
     assert len({r["RoleName"] for p in pages for r in p["Roles"]}) == 5 and len(pages) == 3
 
@@ -140,7 +146,9 @@ def test_service_linked_role_and_simulation(aws, role, name):
     with_role = aws.iam.create_service_linked_role(AWSServiceName="elasticmapreduce.amazonaws.com")["Role"]
     assert with_role["RoleName"] == "AWSServiceRoleForEMRCleanup"
     aws.iam.put_role_policy(RoleName=name, PolicyName="inline", PolicyDocument=READ)
-    found = aws.iam.simulate_principal_policy(PolicySourceArn=role["Arn"], ActionNames=["s3:GetObject", "ec2:RunInstances"])
+    found = aws.iam.simulate_principal_policy(
+        PolicySourceArn=role["Arn"], ActionNames=["s3:GetObject", "ec2:RunInstances"]
+    )
     assert [r["EvalDecision"] for r in found["EvaluationResults"]] == ["allowed", "implicitDeny"]
 
 
@@ -165,9 +173,13 @@ def test_account_authorization_details_hold_everything(aws, role, policy, name):
     assert shown["AssumeRolePolicyDocument"] == json.loads(trust("ec2.amazonaws.com"))
     assert shown["RolePolicyList"] == [{"PolicyName": "inline", "PolicyDocument": json.loads(READ)}]
     assert {p["PolicyArn"] for p in shown["AttachedManagedPolicies"]} == {policy, AWS_POLICY}
-    assert [(p["InstanceProfileName"], as_dict(p["Tags"])) for p in shown["InstanceProfileList"]] == [(name, {"stack": name})]
+    assert [(p["InstanceProfileName"], as_dict(p["Tags"])) for p in shown["InstanceProfileList"]] == [
+        (name, {"stack": name})
+    ]
     user = next(u for u in found["UserDetailList"] if u["UserName"] == name)
-    assert as_dict(user["Tags"]) == {"stack": name} and [p["PolicyArn"] for p in user["AttachedManagedPolicies"]] == [policy]
+    assert as_dict(user["Tags"]) == {"stack": name} and [p["PolicyArn"] for p in user["AttachedManagedPolicies"]] == [
+        policy
+    ]
     shown_policy = next(p for p in found["Policies"] if p["Arn"] == policy)
     assert shown_policy["PolicyVersionList"][0]["Document"] == json.loads(READ) and shown_policy["AttachmentCount"] == 2
     assert len(found["Policies"]) < 100  # the attached ones of AWS, not all 1,500

@@ -7,7 +7,16 @@ import base64
 import pytest
 from botocore.exceptions import ClientError
 from conftest import (
-    REGION, as_dict, instance_of, launch_arguments, passes_on_stock, refused, state_of, tagged, trust, until,
+    REGION,
+    as_dict,
+    instance_of,
+    launch_arguments,
+    passes_on_stock,
+    refused,
+    state_of,
+    tagged,
+    trust,
+    until,
 )  # fmt: skip
 
 
@@ -169,7 +178,9 @@ def test_detach_volume_needs_the_volume_only(aws, running):
 def test_profile_association(aws, running, profile, name):
     made = aws.ec2.associate_iam_instance_profile(InstanceId=running, IamInstanceProfile={"Name": name})
     found = aws.ec2.describe_iam_instance_profile_associations(Filters=[{"Name": "instance-id", "Values": [running]}])
-    assert [a["AssociationId"] for a in found["IamInstanceProfileAssociations"]] == [made["IamInstanceProfileAssociation"]["AssociationId"]]
+    assert [a["AssociationId"] for a in found["IamInstanceProfileAssociations"]] == [
+        made["IamInstanceProfileAssociation"]["AssociationId"]
+    ]
 
 
 @passes_on_stock

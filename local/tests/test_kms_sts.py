@@ -52,7 +52,9 @@ def test_trust_policy_decides_who_assumes(aws, cloud, name):
     ]}  # fmt: skip
     aws.iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(document))
     given = aws.sts.assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
-    as_role = cloud.client("sts", account=given["AccessKeyId"], secret=given["SecretAccessKey"], token=given["SessionToken"])
+    as_role = cloud.client(
+        "sts", account=given["AccessKeyId"], secret=given["SecretAccessKey"], token=given["SessionToken"]
+    )
     assert f"assumed-role/{name}" in as_role.get_caller_identity()["Arn"]
 
 

@@ -20,7 +20,9 @@ def test_vpc_reads_back_what_was_set(aws, network, name):
     vpc = aws.ec2.describe_vpcs(VpcIds=[network.vpc])["Vpcs"][0]
     assert as_dict(vpc["Tags"]) == {"stack": name} and vpc["CidrBlockAssociationSet"]
     aws.ec2.modify_vpc_attribute(VpcId=network.vpc, EnableDnsHostnames={"Value": True})
-    assert aws.ec2.describe_vpc_attribute(VpcId=network.vpc, Attribute="enableDnsHostnames")["EnableDnsHostnames"]["Value"]
+    assert aws.ec2.describe_vpc_attribute(VpcId=network.vpc, Attribute="enableDnsHostnames")["EnableDnsHostnames"][
+        "Value"
+    ]
 
 
 @passes_on_stock
@@ -86,7 +88,9 @@ def test_subnets(aws, network):
 
 @passes_on_stock
 def test_internet_gateway(aws, network):
-    found = aws.ec2.describe_internet_gateways(Filters=[{"Name": "attachment.vpc-id", "Values": [network.vpc]}])["InternetGateways"]
+    found = aws.ec2.describe_internet_gateways(Filters=[{"Name": "attachment.vpc-id", "Values": [network.vpc]}])[
+        "InternetGateways"
+    ]
     assert [g["InternetGatewayId"] for g in found] == [network.gateway]
     with refused("Resource.AlreadyAssociated"):
         aws.ec2.attach_internet_gateway(InternetGatewayId=network.gateway, VpcId=network.vpc)
@@ -197,7 +201,9 @@ def test_vpc_endpoint_is_a_route_and_goes_with_it(aws, network, name):
 
 def test_vpc_endpoint_of_an_unknown_service(aws, network):
     with refused("InvalidServiceName"):
-        aws.ec2.create_vpc_endpoint(VpcId=network.vpc, ServiceName="com.amazonaws.bogus.s4", RouteTableIds=[network.table])
+        aws.ec2.create_vpc_endpoint(
+            VpcId=network.vpc, ServiceName="com.amazonaws.bogus.s4", RouteTableIds=[network.table]
+        )
 
 
 @passes_on_stock
@@ -206,7 +212,10 @@ def test_regions_are_apart(aws, cloud, network):
 
 
 def test_max_results_and_token(aws, name):
-    made = [aws.ec2.create_vpc(CidrBlock="10.77.0.0/16", TagSpecifications=tagged("vpc", page=name))["Vpc"]["VpcId"] for _ in range(6)]
+    made = [
+        aws.ec2.create_vpc(CidrBlock="10.77.0.0/16", TagSpecifications=tagged("vpc", page=name))["Vpc"]["VpcId"]
+        for _ in range(6)
+    ]
     mine = [{"Name": "tag:page", "Values": [name]}]
     pages = list(aws.ec2.get_paginator("describe_vpcs").paginate(Filters=mine, PaginationConfig={"PageSize": 5}))
     assert [len(p["Vpcs"]) for p in pages] == [5, 1]

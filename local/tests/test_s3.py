@@ -69,7 +69,10 @@ def test_regions_and_repeats(aws, cloud, bucket, name):
 @passes_on_stock
 def test_encryption_with_a_key(aws, bucket):
     key = aws.kms.create_key()["KeyMetadata"]["Arn"]
-    wanted = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}, "BucketKeyEnabled": True}
+    wanted = {
+        "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key},
+        "BucketKeyEnabled": True,
+    }
     aws.s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [wanted]})
     found = aws.s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"][0]
     assert {k: found[k] for k in wanted} == wanted
@@ -120,7 +123,8 @@ def test_denying_plain_http_does_not_lock_out_the_cloud_itself(aws, bucket):
 def test_lifecycle_rule_needs_an_action(aws, bucket):
     with refused("InvalidRequest", "MalformedXML"):
         aws.s3.put_bucket_lifecycle_configuration(
-            Bucket=bucket, LifecycleConfiguration={"Rules": [{"ID": "a", "Status": "Enabled", "Filter": {"Prefix": ""}}]}
+            Bucket=bucket,
+            LifecycleConfiguration={"Rules": [{"ID": "a", "Status": "Enabled", "Filter": {"Prefix": ""}}]},
         )
 
 
@@ -140,12 +144,17 @@ def test_objects(aws, bucket):
     assert found["Body"].read() == body and found["Metadata"] == {"k": "v"}
     for number in range(7):
         aws.s3.put_object(Bucket=bucket, Key=f"p/{number}", Body=b"")
-    pages = list(aws.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="p/", PaginationConfig={"PageSize": 3}))
+    pages = list(
+        aws.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="p/", PaginationConfig={"PageSize": 3})
+    )
     assert [len(p["Contents"]) for p in pages] == [3, 3, 1]
     part = b"x" * (5 << 20)
     upload = aws.s3.create_multipart_upload(Bucket=bucket, Key="m")["UploadId"]
     etags = [
-        {"PartNumber": n, "ETag": aws.s3.upload_part(Bucket=bucket, Key="m", UploadId=upload, PartNumber=n, Body=d)["ETag"]}
+        {
+            "PartNumber": n,
+            "ETag": aws.s3.upload_part(Bucket=bucket, Key="m", UploadId=upload, PartNumber=n, Body=d)["ETag"],
+        }
         for n, d in ((1, part), (2, b"end"))
     ]
     aws.s3.complete_multipart_upload(Bucket=bucket, Key="m", UploadId=upload, MultipartUpload={"Parts": etags})
@@ -191,5 +200,7 @@ def test_bucket_with_anything_in_it_stays(aws, bucket):
         aws.s3.delete_bucket(Bucket=bucket)
     found = aws.s3.list_object_versions(Bucket=bucket)
     rows = found.get("Versions", []) + found.get("DeleteMarkers", [])
-    aws.s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": r["Key"], "VersionId": r["VersionId"]} for r in rows]})
+    aws.s3.delete_objects(
+        Bucket=bucket, Delete={"Objects": [{"Key": r["Key"], "VersionId": r["VersionId"]} for r in rows]}
+    )
     aws.s3.delete_bucket(Bucket=bucket)

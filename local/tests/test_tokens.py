@@ -30,12 +30,19 @@ def test_nat_gateway(aws, network, name):
 
 
 def test_route_table(aws, network, name):
-    made = {aws.ec2.create_route_table(VpcId=network.vpc, ClientToken=name)["RouteTable"]["RouteTableId"] for _ in range(2)}
+    made = {
+        aws.ec2.create_route_table(VpcId=network.vpc, ClientToken=name)["RouteTable"]["RouteTableId"] for _ in range(2)
+    }
     assert len(made) == 1
 
 
 def test_vpc_endpoint(aws, network, name):
-    wanted = {"VpcId": network.vpc, "ServiceName": f"com.amazonaws.{REGION}.s3", "RouteTableIds": [network.table], "ClientToken": name}
+    wanted = {
+        "VpcId": network.vpc,
+        "ServiceName": f"com.amazonaws.{REGION}.s3",
+        "RouteTableIds": [network.table],
+        "ClientToken": name,
+    }
     made = {aws.ec2.create_vpc_endpoint(**wanted)["VpcEndpoint"]["VpcEndpointId"] for _ in range(2)}
     assert len(made) == 1
 

@@ -45,7 +45,9 @@ def _made(contents) -> list[str]:
         return [i.id for i in contents.instances]
     if isinstance(contents, dict):
         ids = [v.id for v in contents.values() if hasattr(v, "id")]
-        return ids + [v for k, v in contents.items() if k in ("AllocationId", "GroupId", "KeyPairId") and isinstance(v, str)]
+        return ids + [
+            v for k, v in contents.items() if k in ("AllocationId", "GroupId", "KeyPairId") and isinstance(v, str)
+        ]
     return [contents.id] if hasattr(contents, "id") else []
 
 

@@ -81,7 +81,7 @@ def _policies() -> None:
         if bucket.public_access_block and bucket.public_access_block.block_public_policy and _is_public(document):
             raise S3ClientError(
                 "AccessDenied",
-                f"User is not authorized to perform: s3:PutBucketPolicy on resource: \"arn:aws:s3:::{bucket_name}\" "
+                f'User is not authorized to perform: s3:PutBucketPolicy on resource: "arn:aws:s3:::{bucket_name}" '
                 "because public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access.",
             )
         return original(self, bucket_name, policy)
@@ -125,7 +125,10 @@ def _is_public(document: dict) -> bool:
     """An Allow to everybody that no condition narrows."""
     for statement in _statements(document):
         principal = statement.get("Principal")
-        everybody = principal == "*" or (isinstance(principal, dict) and "*" in ([principal.get("AWS")] if isinstance(principal.get("AWS"), str) else principal.get("AWS") or []))
+        everybody = principal == "*" or (
+            isinstance(principal, dict)
+            and "*" in ([principal.get("AWS")] if isinstance(principal.get("AWS"), str) else principal.get("AWS") or [])
+        )
         if statement.get("Effect") == "Allow" and everybody and not statement.get("Condition"):
             return True
     return False
