@@ -5,6 +5,7 @@ Works on the HTTP request alone, so that it serves strict and stock moto alike.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import uuid
@@ -90,10 +91,8 @@ def identify(method: str, path: str, query: str, headers, body: bytes) -> tuple[
     service = ""
     authorization = headers.get("Authorization") or ""
     if "Credential=" in authorization:
-        try:
+        with contextlib.suppress(IndexError):
             service = authorization.split("Credential=", 1)[1].split(",", 1)[0].split("/")[3].lower()
-        except IndexError:
-            pass
     target = headers.get("X-Amz-Target")
     if target:
         return service or target.split(".")[0].lower(), target.rsplit(".", 1)[-1]

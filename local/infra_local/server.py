@@ -6,12 +6,12 @@ flight more than moto's work does. Loopback only: the cloud holds access keys in
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import socketserver
 import sys
 import threading
-import time
 import traceback
 from http.server import HTTPServer
 
@@ -74,7 +74,9 @@ class Handler(MotoRequestHandler):
         path = environ.get("PATH_INFO", "/")
         try:
             if path.startswith("/infra-local/") or path == "/infra-local":
-                status, headers, out = control.handle(self.server.cloud, self.command, path, environ["QUERY_STRING"], body)
+                status, headers, out = control.handle(
+                    self.server.cloud, self.command, path, environ["QUERY_STRING"], body
+                )
             else:
                 status, headers, out = self._aws(environ, path, body)
         except Exception:
@@ -137,10 +139,8 @@ class Handler(MotoRequestHandler):
         log.debug(format, *args)
 
     def handle(self) -> None:
-        try:
+        with contextlib.suppress(ConnectionError, TimeoutError):
             super().handle()
-        except (ConnectionError, TimeoutError):
-            pass
 
     def log_error(self, format: str, *args) -> None:
         log.debug(format, *args)

@@ -129,7 +129,7 @@ def _restore_key(contents: dict, bodies: str):
     key = FakeKey.__new__(FakeKey)
     key.__dict__.update(contents)
     key.__dict__["lock"] = threading.Lock()
-    key._value_buffer = tempfile.SpooledTemporaryFile(
+    key._value_buffer = tempfile.SpooledTemporaryFile(  # noqa: SIM115
         max_size=contents.get("_max_buffer_size") or get_s3_default_key_buffer_size()
     )
     key._value_buffer.write((Path(bodies) / contents["_infra_local_blob"][1]).read_bytes())
@@ -209,4 +209,3 @@ def reset() -> None:
         if service == "s3":
             getattr(backends, "bucket_accounts", {}).clear()
     reset_model_data()
-

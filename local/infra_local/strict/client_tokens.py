@@ -30,7 +30,9 @@ _tokens: dict[tuple[str, str, str, str], tuple[str, str]] = {}
 
 def _fingerprint(params) -> str:
     given = params.original_dict() if hasattr(params, "original_dict") else dict(params)
-    return json.dumps({k: v for k, v in given.items() if k not in ("ClientToken", "DryRun")}, sort_keys=True, default=str)
+    return json.dumps(
+        {k: v for k, v in given.items() if k not in ("ClientToken", "DryRun")}, sort_keys=True, default=str
+    )
 
 
 def install() -> None:

@@ -71,7 +71,9 @@ def _public_addresses(backend, vpc_id: str) -> bool:
     """Whether anything in the VPC still has a public address mapped through the gateway."""
     if any(a.eni and a.eni.subnet.vpc_id == vpc_id for a in backend.addresses):
         return True
-    return any(i.vpc_id == vpc_id and i.public_ip and i.state in ("pending", "running") for i in live_instances(backend))
+    return any(
+        i.vpc_id == vpc_id and i.public_ip and i.state in ("pending", "running") for i in live_instances(backend)
+    )
 
 
 def install() -> None:
@@ -142,7 +144,9 @@ def _groups() -> None:
         if not group:
             return original(self)
         if group.is_default or group.name == "default":
-            refuse("CannotDelete", f'the specified group: "{group.id}" name: "{group.name}" cannot be deleted by a user')
+            refuse(
+                "CannotDelete", f'the specified group: "{group.id}" name: "{group.name}" cannot be deleted by a user'
+            )
         used = any(group.id in groups_of(e) for e in backend.enis.values())
         used = used or any(group.id in (e.security_group_ids or []) for e in backend.vpc_end_points.values())
         referenced = any(

@@ -7,6 +7,7 @@ Debian's in two or three builds each, so that "the newest" can be told from "any
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 
 from moto.core.parse import default_timestamp_parser
@@ -27,14 +28,35 @@ _BUILDS = [
     (CANONICAL, None, _UBUNTU.format("20240126"), "x86_64", "/dev/sda1", "2024-01-26T03:55:07.000Z"),
     (CANONICAL, None, _UBUNTU.format("20250305"), "x86_64", "/dev/sda1", "2025-03-05T08:12:44.000Z"),
     (CANONICAL, None, _UBUNTU.format("20250712"), "x86_64", "/dev/sda1", "2025-07-12T05:01:31.000Z"),
-    (CANONICAL, None, _UBUNTU.replace("amd64", "arm64").format("20250712"), "arm64", "/dev/sda1", "2025-07-12T05:06:02.000Z"),
+    (
+        CANONICAL,
+        None,
+        _UBUNTU.replace("amd64", "arm64").format("20250712"),
+        "arm64",
+        "/dev/sda1",
+        "2025-07-12T05:06:02.000Z",
+    ),
     (CANONICAL, None, _NOBLE.format("20250305"), "x86_64", "/dev/sda1", "2025-03-05T08:20:10.000Z"),
     (CANONICAL, None, _NOBLE.format("20250712"), "x86_64", "/dev/sda1", "2025-07-12T05:21:48.000Z"),
     (DEBIAN, None, "debian-12-amd64-20240211-1654", "x86_64", "/dev/xvda", "2024-02-11T17:02:19.000Z"),
     (DEBIAN, None, "debian-12-amd64-20250703-2162", "x86_64", "/dev/xvda", "2025-07-03T14:12:59.000Z"),
     (DEBIAN, None, "debian-12-arm64-20250703-2162", "arm64", "/dev/xvda", "2025-07-03T14:13:40.000Z"),
-    (AMAZON, "amazon", "al2023-ami-2023.3.20240205.2-kernel-6.1-x86_64", "x86_64", "/dev/xvda", "2024-02-06T00:31:10.000Z"),
-    (AMAZON, "amazon", "al2023-ami-2023.8.20250707.0-kernel-6.1-x86_64", "x86_64", "/dev/xvda", "2025-07-08T23:09:32.000Z"),
+    (
+        AMAZON,
+        "amazon",
+        "al2023-ami-2023.3.20240205.2-kernel-6.1-x86_64",
+        "x86_64",
+        "/dev/xvda",
+        "2024-02-06T00:31:10.000Z",
+    ),
+    (
+        AMAZON,
+        "amazon",
+        "al2023-ami-2023.8.20250707.0-kernel-6.1-x86_64",
+        "x86_64",
+        "/dev/xvda",
+        "2025-07-08T23:09:32.000Z",
+    ),
 ]
 # The image that moto's EMR gives its nodes.
 _EMR_NODE = "ami-12c6146b"
@@ -49,10 +71,8 @@ def _images(region: str) -> list[dict]:
     common = {"state": "available", "public": True, "image_type": "machine", "hypervisor": "xen",
               "virtualization_type": "hvm", "root_device_type": "ebs", "sriov": "simple", "platform": None}  # fmt: skip
     images = []
-    try:
+    with contextlib.suppress(FileNotFoundError):
         images += [dict(i, owner_alias="amazon") for i in load_resource(f"ec2/resources/latest_amis/{region}.json")]
-    except FileNotFoundError:
-        pass
     for image in images:
         if isinstance(image.get("creation_date"), str):
             image["creation_date"] = default_timestamp_parser(image["creation_date"])

@@ -6,27 +6,31 @@ import re
 
 from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2 import utils as ec2_utils
+from moto.ec2.models.elastic_block_store import EBSBackend
 from moto.ec2.models.instances import Instance, InstanceBackend
 from moto.ec2.responses import EC2Response
 
 from infra_local.hooks import around, refuse
+from infra_local.strict import ec2_lag
 from infra_local.strict.ec2_tags import tags_of
 
 _INSTANCE_ID = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 
 
 def install() -> None:
-    ec2_utils.filter_dict_attribute_mapping.update({
-        "client-token": "client_token",
-        "iam-instance-profile.arn": "iam_instance_profile.Arn",
-        "instance-state-code": "state_code",
-        "reservation-id": "reservation_id",
-        "root-device-name": "root_device_name",
-        "tenancy": "placement.tenancy",
-        "network-interface.subnet-id": "subnet_id",
-        "network-interface.vpc-id": "vpc_id",
-        "metadata-options.http-tokens": "metadata_options.http_tokens",
-    })
+    ec2_utils.filter_dict_attribute_mapping.update(
+        {
+            "client-token": "client_token",
+            "iam-instance-profile.arn": "iam_instance_profile.Arn",
+            "instance-state-code": "state_code",
+            "reservation-id": "reservation_id",
+            "root-device-name": "root_device_name",
+            "tenancy": "placement.tenancy",
+            "network-interface.subnet-id": "subnet_id",
+            "network-interface.vpc-id": "vpc_id",
+            "metadata-options.http-tokens": "metadata_options.http_tokens",
+        }
+    )
     _launch()
     _describe()
     _modify()
@@ -124,7 +128,9 @@ def _check_launch(response, backend) -> None:
         if not group:
             refuse("InvalidGroup.NotFound", f"The security group '{group_id}' does not exist")
         if vpc_id and group.vpc_id != vpc_id:
-            refuse("InvalidParameter", f"Security group {group_id} and subnet {subnet_id} belong to different networks.")
+            refuse(
+                "InvalidParameter", f"Security group {group_id} and subnet {subnet_id} belong to different networks."
+            )
 
 
 def _check_profile(response) -> None:
@@ -132,11 +138,18 @@ def _check_profile(response) -> None:
 
     iam = iam_backends[response.current_account][response.partition]
     name, arn = response._get_param("IamInstanceProfile.Name"), response._get_param("IamInstanceProfile.Arn")
-    profiles = list(iam.instance_profiles.values())
+    account = response.current_account
+    profiles = [p for p in iam.instance_profiles.values() if not ec2_lag.profile_unknown(account, p.name)]
     if name and not any(p.name == name for p in profiles):
-        refuse("InvalidParameterValue", f"Value ({name}) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name")
+        refuse(
+            "InvalidParameterValue",
+            f"Value ({name}) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name",
+        )
     if arn and not any(p.arn == arn for p in profiles):
-        refuse("InvalidParameterValue", f"Value ({arn}) for parameter iamInstanceProfile.arn is invalid. Invalid IAM Instance Profile ARN")
+        refuse(
+            "InvalidParameterValue",
+            f"Value ({arn}) for parameter iamInstanceProfile.arn is invalid. Invalid IAM Instance Profile ARN",
+        )
 
 
 def _tag_interfaces(response, instance: Instance) -> None:
@@ -176,7 +189,10 @@ def _describe() -> None:
 def _page(reservations: list, limit: int, token: str | None) -> tuple[list, str | None]:
     """MaxResults counts instances on AWS, not reservations; a reservation may be cut in two."""
     if limit < 5:
-        refuse("InvalidParameterValue", f"Value ( {limit} ) for parameter maxResults is invalid. Expecting a value greater than 5.")
+        refuse(
+            "InvalidParameterValue",
+            f"Value ( {limit} ) for parameter maxResults is invalid. Expecting a value greater than 5.",
+        )
     import copy
 
     start = int(token) if token and token.isdigit() else 0
@@ -252,9 +268,8 @@ def _volumes() -> None:
         self.params["InstanceId"] = self._get_param("InstanceId") or volume.attachment.instance.id
         return original(self)
 
-    @around(EC2Response, "delete_volume")
-    def delete_volume(original, self):
-        volume_id = self._get_param("VolumeId")
-        result = original(self)
-        self.ec2_backend.tags.pop(volume_id, None)
-        return result
+    @around(EBSBackend, "delete_volume")
+    def delete_volume(original, self, volume_id):
+        deleted = original(self, volume_id)
+        self.tags.pop(volume_id, None)
+        return deleted

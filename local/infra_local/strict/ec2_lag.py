@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import time
 
-from infra_local.hooks import refuse
+from moto.iam.responses import IamResponse
+
+from infra_local.hooks import around, refuse
 from infra_local.settings import settings
 
 _CREATES = ("Create", "Run", "Allocate", "Import", "Request", "Copy")
@@ -43,7 +45,9 @@ def _made(contents) -> list[str]:
         return [i.id for i in contents.instances]
     if isinstance(contents, dict):
         ids = [v.id for v in contents.values() if hasattr(v, "id")]
-        return ids + [v for k, v in contents.items() if k in ("AllocationId", "GroupId", "KeyPairId") and isinstance(v, str)]
+        return ids + [
+            v for k, v in contents.items() if k in ("AllocationId", "GroupId", "KeyPairId") and isinstance(v, str)
+        ]
     return [contents.id] if hasattr(contents, "id") else []
 
 
@@ -89,6 +93,25 @@ def _id(row) -> str | None:
     if isinstance(row, dict):
         return row.get("ResourceId") or row.get("resource_id")
     return getattr(row, "id", None) or getattr(row, "allocation_id", None)
+
+
+def profile_unknown(account: str, name: str) -> bool:
+    """IAM's changes take a while to reach EC2 and EMR: a new profile is invalid there until then."""
+    when = _born.get((account, "iam", name))
+    return when is not None and time.time() < when + settings.lag
+
+
+def _profiles() -> None:
+    @around(IamResponse, "create_instance_profile")
+    def create_instance_profile(original, self):
+        result = original(self)
+        if settings.lag:
+            _born[self.current_account, "iam", self._get_param("InstanceProfileName")] = time.time()
+        return result
+
+
+def install() -> None:
+    _profiles()
 
 
 def dump() -> dict:

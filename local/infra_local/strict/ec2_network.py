@@ -27,7 +27,9 @@ def install() -> None:
 
 def _endpoints() -> None:
     @around(VPCBackend, "create_vpc_endpoint")
-    def create_vpc_endpoint(original, self, vpc_id, service_name, endpoint_type, policy_document, route_table_ids, **kwargs):
+    def create_vpc_endpoint(
+        original, self, vpc_id, service_name, endpoint_type, policy_document, route_table_ids, **kwargs
+    ):
         prefix = f"com.amazonaws.{self.region_name}."
         service = service_name[len(prefix) :] if str(service_name).startswith(prefix) else None
         endpoint_type = endpoint_type or "Gateway"
@@ -40,7 +42,9 @@ def _endpoints() -> None:
             if table.vpc_id != vpc_id:
                 refuse("InvalidParameter", f"Route table {table_id} belongs to a different network")
             if endpoint_type == "Gateway" and self._endpoint_of(table_id, service_name):
-                refuse("RouteAlreadyExists", f"route table {table_id} already has a route with destination-prefix-list-id")
+                refuse(
+                    "RouteAlreadyExists", f"route table {table_id} already has a route with destination-prefix-list-id"
+                )
         return original(self, vpc_id, service_name, endpoint_type, policy_document, route_table_ids, **kwargs)
 
     def endpoint_of(self, table_id: str, service_name: str):
@@ -87,18 +91,20 @@ def _endpoints() -> None:
         ids = self._get_param("VpcEndpointIds", [])
         unknown = [i for i in ids if i not in self.ec2_backend.vpc_end_points]
         self.ec2_backend.delete_vpc_endpoints(vpce_ids=ids)
-        return ActionResult({
-            "Unsuccessful": [
-                {
-                    "ResourceId": i,
-                    "Error": {
-                        "Code": "InvalidVpcEndpoint.NotFound",
-                        "Message": f"The Vpc Endpoint Id '{i}' does not exist",
-                    },
-                }
-                for i in unknown
-            ]
-        })
+        return ActionResult(
+            {
+                "Unsuccessful": [
+                    {
+                        "ResourceId": i,
+                        "Error": {
+                            "Code": "InvalidVpcEndpoint.NotFound",
+                            "Message": f"The Vpc Endpoint Id '{i}' does not exist",
+                        },
+                    }
+                    for i in unknown
+                ]
+            }
+        )
 
 
 def _drop_routes(backend, table_id: str, endpoint_id: str) -> None:
@@ -118,7 +124,10 @@ def _route_tables() -> None:
         if subnet_id:
             subnet = backend.get_subnet(subnet_id)
             if subnet.vpc_id != table.vpc_id:
-                refuse("InvalidParameterValue", f"Route table {table_id} and subnet {subnet_id} belong to different networks")
+                refuse(
+                    "InvalidParameterValue",
+                    f"Route table {table_id} and subnet {subnet_id} belong to different networks",
+                )
             for other in backend.route_tables.values():
                 if other.id != table_id and subnet_id in other._associations.values():
                     refuse(

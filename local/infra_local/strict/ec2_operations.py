@@ -71,7 +71,12 @@ def _page(response, result: ActionResult, paging: dict) -> None:
     limit = response._get_param(paging.get("limit_key") or "MaxResults")
     token = response._get_param("NextToken")
     contents = result.result
-    if not isinstance(field, str) or not isinstance(contents, dict) or contents.get("NextToken") or not (limit or token):
+    if (
+        not isinstance(field, str)
+        or not isinstance(contents, dict)
+        or contents.get("NextToken")
+        or not (limit or token)
+    ):
         return
     rows = contents.get(field)
     if not isinstance(rows, (list, tuple)) or field == "Reservations":

@@ -27,6 +27,10 @@ def install() -> None:
 
     @around(TagBackend, "describe_tags")
     def describe_tags(original, self, filters=None):
-        if filters and set(filters) == {"resource-id"} and not any("*" in v or "?" in v for v in filters["resource-id"]):
+        if (
+            filters
+            and set(filters) == {"resource-id"}
+            and not any("*" in v or "?" in v for v in filters["resource-id"])
+        ):
             return [tag for object_id in filters["resource-id"] for tag in tags_of(self, object_id)]
         return original(self, filters)

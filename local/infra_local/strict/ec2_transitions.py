@@ -6,7 +6,10 @@ instances and deleted NAT gateways stay visible with their tags for about an hou
 
 from __future__ import annotations
 
+import contextlib
+
 from moto.core.utils import utcnow
+from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.instances import Instance, InstanceBackend, InstanceState, StateReason
 from moto.ec2.models.nat_gateways import NatGatewayBackend
@@ -43,10 +46,8 @@ def release_network(instance: Instance) -> None:
         backend.enis.pop(nic.id, None)
         backend.tags.pop(nic.id, None)
     for ip in list(instance._private_ips):
-        try:
+        with contextlib.suppress(EC2ClientError):  # the subnet may be gone
             backend.get_subnet(instance._subnet_id).del_subnet_ip(ip)
-        except Exception:  # the subnet may be gone with its region's reset
-            pass
     instance._private_ips.clear()
     instance.nics = {}
     instance.security_groups = []
@@ -155,7 +156,9 @@ def _instances() -> None:
     def start(original, self):
         previous = self._state
         if previous.name not in ("stopped", "running", "pending"):
-            refuse("IncorrectInstanceState", f"The instance '{self.id}' is not in a state from which it can be started.")
+            refuse(
+                "IncorrectInstanceState", f"The instance '{self.id}' is not in a state from which it can be started."
+            )
         if previous.name == "stopped":
             for nic in self.nics.values():
                 nic.start()
@@ -168,7 +171,9 @@ def _instances() -> None:
     def stop(original, self):
         previous = self._state
         if previous.name in ("shutting-down", "terminated", "pending"):
-            refuse("IncorrectInstanceState", f"This instance '{self.id}' is not in a state from which it can be stopped.")
+            refuse(
+                "IncorrectInstanceState", f"This instance '{self.id}' is not in a state from which it can be stopped."
+            )
         if previous.name == "running":
             original(self)
             _set(self, "stopping")
@@ -192,11 +197,14 @@ def _instances() -> None:
             ids = self._get_param("InstanceIds", [])
             self.error_on_dryrun()
             changed = getattr(self.ec2_backend, operation)(ids)
-            return _ActionResult({
-                field: [
-                    {"InstanceId": i.id, "CurrentState": i._state, "PreviousState": previous} for i, previous in changed
-                ]
-            })
+            return _ActionResult(
+                {
+                    field: [
+                        {"InstanceId": i.id, "CurrentState": i._state, "PreviousState": previous}
+                        for i, previous in changed
+                    ]
+                }
+            )
 
         return answer
 
@@ -239,7 +247,10 @@ def _nat_gateways() -> None:
         subnet = self.get_subnet(subnet_id)
         connectivity_type = connectivity_type or "public"
         if connectivity_type == "public" and not allocation_id:
-            refuse("MissingParameter", "The request must include the AllocationId parameter. Add the required parameter and retry the request.")
+            refuse(
+                "MissingParameter",
+                "The request must include the AllocationId parameter. Add the required parameter and retry the request.",
+            )
         if allocation_id and self.address_by_allocation([allocation_id])[0].association_id:
             refuse("Resource.AlreadyAssociated", f"resource {allocation_id} is already associated.")
         nat = original(self, subnet_id, allocation_id, tags, connectivity_type)

@@ -38,7 +38,7 @@ def _groups(cluster, state: str) -> None:
 def _bootstrapping(account: str, region: str, cluster_id: str) -> None:
     cluster = _find(account, region, cluster_id)
     if not cluster or cluster.state != "STARTING":
-        return
+        return None
     if cluster.fate == "no-capacity":
         message = f"There is insufficient capacity for the requested instance type {cluster.master_instance_type}."
         return begin_end(cluster, "INTERNAL_ERROR", message, errors=True, detail="EC2_INSUFFICIENT_CAPACITY_AZ")
@@ -51,13 +51,14 @@ def _bootstrapping(account: str, region: str, cluster_id: str) -> None:
     emr_nodes.add_rules(cluster)
     _groups(cluster, "BOOTSTRAPPING")
     _after("emr-bootstrap", "emr-ready", cluster)
+    return None
 
 
 @clock.on("emr-ready")
 def _ready(account: str, region: str, cluster_id: str) -> None:
     cluster = _find(account, region, cluster_id)
     if not cluster or cluster.state != "BOOTSTRAPPING":
-        return
+        return None
     if cluster.fate == "bootstrap-failure":
         node = cluster.ec2_instances[0].ec2_instance_id if cluster.ec2_instances else "i-unknown"
         message = f"On the master instance ({node}), bootstrap action 1 returned a non-zero return code"
@@ -67,6 +68,7 @@ def _ready(account: str, region: str, cluster_id: str) -> None:
     cluster.change_reason = (None, "Running step" if cluster.steps else "Cluster ready to run steps.")
     _groups(cluster, "RUNNING")
     emr_steps.advance(cluster)
+    return None
 
 
 def begin_end(cluster, code: str, message: str, errors: bool = False, detail: str | None = None) -> None:
@@ -190,6 +192,10 @@ def _run() -> None:
         emr_nodes.tag_nodes(cluster, [n.ec2_instance_id for n in cluster.ec2_instances])
         return result
 
+    @around(ElasticMapReduceBackend, "list_clusters")
+    def list_clusters(original, self, *args, **kwargs):
+        return sorted(original(self, *args, **kwargs), key=lambda c: c.creation_datetime, reverse=True)
+
     for name in ("list_steps", "list_instance_groups", "list_instances", "list_bootstrap_actions", "add_job_flow_steps",
                  "describe_step", "modify_cluster", "add_instance_groups"):  # fmt: skip
         _known_cluster(name)
@@ -252,9 +258,7 @@ def _change() -> None:
             if not cluster.termination_protected:
                 begin_end(cluster, "USER_REQUEST", "Terminated by user request")
         if any(c.termination_protected and c.state not in OVER for c in clusters):
-            raise ValidationException(
-                "Could not shut down one or more job flows since they are termination protected."
-            )
+            raise ValidationException("Could not shut down one or more job flows since they are termination protected.")
         return clusters
 
     @around(ElasticMapReduceBackend, "set_termination_protection")
@@ -295,11 +299,13 @@ def _change() -> None:
         made = self.backend.add_instance_groups(cluster.id, wanted)
         for group in made:
             emr_nodes.launch(cluster, group, int(group.num_instances))
-        return ActionResult({
-            "JobFlowId": cluster.id,
-            "InstanceGroupIds": [g.id for g in made],
-            "ClusterArn": cluster.arn,
-        })
+        return ActionResult(
+            {
+                "JobFlowId": cluster.id,
+                "InstanceGroupIds": [g.id for g in made],
+                "ClusterArn": cluster.arn,
+            }
+        )
 
     @around(ElasticMapReduceResponse, "modify_instance_groups")
     def modify_instance_groups(_original, self):

@@ -57,19 +57,21 @@ def install() -> None:
         cluster = _cluster(self)
         if cluster.instance_collection_type != "INSTANCE_FLEET":
             raise InvalidRequestException("Instance fleets and instance groups are mutually exclusive.")
-        return ActionResult({
-            "InstanceFleets": [
-                {
-                    "Id": group.id,
-                    "Name": group.name,
-                    "InstanceFleetType": group.role,
-                    "TargetOnDemandCapacity": group.num_instances,
-                    "ProvisionedOnDemandCapacity": group.running_instance_count,
-                    "Status": {"State": group.state},
-                }
-                for group in cluster.instance_groups
-            ]
-        })
+        return ActionResult(
+            {
+                "InstanceFleets": [
+                    {
+                        "Id": group.id,
+                        "Name": group.name,
+                        "InstanceFleetType": group.role,
+                        "TargetOnDemandCapacity": group.num_instances,
+                        "ProvisionedOnDemandCapacity": group.running_instance_count,
+                        "Status": {"State": group.state},
+                    }
+                    for group in cluster.instance_groups
+                ]
+            }
+        )
 
 
 def _security_configurations() -> None:
@@ -159,13 +161,15 @@ def _public_access() -> None:
     @around(ElasticMapReduceResponse, "get_block_public_access_configuration")
     def get(_original, self):
         created = getattr(self.backend, "block_public_access_created", None) or utcnow()
-        return ActionResult({
-            "BlockPublicAccessConfiguration": block_public_access(self.backend),
-            "BlockPublicAccessConfigurationMetadata": {
-                "CreationDateTime": created,
-                "CreatedByArn": f"arn:aws:iam::{self.current_account}:root",
-            },
-        })
+        return ActionResult(
+            {
+                "BlockPublicAccessConfiguration": block_public_access(self.backend),
+                "BlockPublicAccessConfigurationMetadata": {
+                    "CreationDateTime": created,
+                    "CreatedByArn": f"arn:aws:iam::{self.current_account}:root",
+                },
+            }
+        )
 
     @around(ElasticMapReduceResponse, "put_block_public_access_configuration")
     def put(_original, self):

@@ -7,6 +7,8 @@ each other and leaves them there when the cluster ends: whoever deletes the grou
 
 from __future__ import annotations
 
+import contextlib
+
 from moto.ec2.exceptions import InvalidPermissionDuplicateError
 from moto.emr.models import EXAMPLE_AMI_ID, Cluster, ElasticMapReduceBackend, Instance
 from moto.emr.utils import EmrSecurityGroupManager
@@ -62,7 +64,11 @@ def add_rules(cluster) -> None:
     backend = cluster.emr_backend
     name = (cluster.service_role or "").rsplit("/", 1)[-1]
     roles = iam_backends[backend.account_id][backend.partition].roles.values()
-    master, slave, service = cluster.master_security_group, cluster.slave_security_group, cluster.service_access_security_group
+    master, slave, service = (
+        cluster.master_security_group,
+        cluster.slave_security_group,
+        cluster.service_access_security_group,
+    )
     if not master or not any(r.name == name for r in roles):
         return
     ec2 = backend.ec2_backend
@@ -84,7 +90,7 @@ def add_rules(cluster) -> None:
 
 
 def _authorize(authorize, vpc_id: str, rule: dict, target: str, source: str | None) -> None:
-    try:
+    with contextlib.suppress(InvalidPermissionDuplicateError):
         authorize(
             vpc_id=vpc_id,
             group_name_or_id=target,
@@ -94,8 +100,6 @@ def _authorize(authorize, vpc_id: str, rule: dict, target: str, source: str | No
             ip_ranges=[] if source else rule["ip_ranges"],
             source_groups=[{"GroupId": source}] if source else [],
         )
-    except InvalidPermissionDuplicateError:
-        pass
 
 
 def launch(cluster, group, count: int) -> None:
@@ -141,11 +145,17 @@ def _disks(cluster, group) -> list[dict]:
     disks = [{"DeviceName": "/dev/xvda", "NoDevice": None, "Ebs": {"VolumeSize": cluster.ebs_root_volume_size or 10}}]
     for index, device in enumerate(group.ebs_block_devices):
         wanted = device["VolumeSpecification"]
-        disks.append({
-            "DeviceName": f"/dev/sd{chr(ord('b') + index)}",
-            "NoDevice": None,
-            "Ebs": {"VolumeSize": wanted.get("SizeInGB"), "VolumeType": wanted.get("VolumeType"), "Iops": wanted.get("Iops")},
-        })
+        disks.append(
+            {
+                "DeviceName": f"/dev/sd{chr(ord('b') + index)}",
+                "NoDevice": None,
+                "Ebs": {
+                    "VolumeSize": wanted.get("SizeInGB"),
+                    "VolumeType": wanted.get("VolumeType"),
+                    "Iops": wanted.get("Iops"),
+                },
+            }
+        )
     return disks
 
 

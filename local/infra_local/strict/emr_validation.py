@@ -9,6 +9,7 @@ from moto.emr.exceptions import InvalidRequestException, ValidationException
 from moto.iam.models import iam_backends
 
 from infra_local.settings import settings
+from infra_local.strict import ec2_lag
 from infra_local.strict import emr_releases as releases
 from infra_local.strict.iam import decide, documents_of
 
@@ -62,7 +63,11 @@ def _check_instances(response, label: str | None) -> None:
         )
     roles = [g.get("instance_role") for g in groups] or [f.get("instance_fleet_type") for f in fleets]
     if roles and roles.count("MASTER") != 1:
-        invalid("Please specify exactly one master instance group." if groups else "Please specify exactly one master instance fleet.")
+        invalid(
+            "Please specify exactly one master instance group."
+            if groups
+            else "Please specify exactly one master instance fleet."
+        )
     if roles.count("CORE") > 1:
         invalid("At most one core instance group may be specified.")
     types = [g.get("instance_type") for g in groups]
@@ -110,6 +115,8 @@ def _check_roles(response) -> None:
         invalid("ServiceRole is required for creating cluster.")
     profiles = _iam(response).instance_profiles
     found = next((p for p in profiles.values() if p.name == _bare(profile)), None)
+    if found and ec2_lag.profile_unknown(response.current_account, found.name):
+        invalid(f"Invalid InstanceProfile: {found.name}.")
     if not found and not assumed(profile):
         invalid(f"Invalid InstanceProfile: {_bare(profile)}.")
     if found and not found.roles:
@@ -124,7 +131,9 @@ def _check_security_configuration(response) -> None:
 
 def check_step_list(steps: list, active: int = 0) -> None:
     if active + len(steps) > MAX_STEPS:
-        invalid("Maximum number of active steps(State = 'Running', 'Pending' or 'Cancel_Pending') for cluster exceeded.")
+        invalid(
+            "Maximum number of active steps(State = 'Running', 'Pending' or 'Cancel_Pending') for cluster exceeded."
+        )
     for step in steps:
         jar = step.get("hadoop_jar_step") or {}
         if sum(len(a) for a in jar.get("Args", []) or []) > 10240:
@@ -237,12 +246,16 @@ def _public_error(backend, ec2, cluster, subnet) -> str | None:
     block = block_public_access(backend)
     if not block["BlockPublicSecurityGroupRules"] or not is_public(ec2, subnet):
         return None
-    permitted = [(r["MinRange"], r.get("MaxRange", r["MinRange"])) for r in block["PermittedPublicSecurityGroupRuleRanges"]]
+    permitted = [
+        (r["MinRange"], r.get("MaxRange", r["MinRange"])) for r in block["PermittedPublicSecurityGroupRuleRanges"]
+    ]
     groups = [cluster.master_security_group, cluster.slave_security_group]
     groups += [*(cluster.additional_master_security_groups or []), *(cluster.additional_slave_security_groups or [])]
     for group_id in dict.fromkeys(filter(None, groups)):
         for rule in ec2.get_security_group_from_id(group_id).ingress_rules:
-            world = rule.ip_range and (rule.ip_range.get("CidrIp") == "0.0.0.0/0" or rule.ip_range.get("CidrIpv6") == "::/0")
+            world = rule.ip_range and (
+                rule.ip_range.get("CidrIp") == "0.0.0.0/0" or rule.ip_range.get("CidrIpv6") == "::/0"
+            )
             low, high = int(rule.from_port or 0), int(rule.to_port or 65535)
             if world and not any(a <= low and high <= b for a, b in permitted):
                 return (

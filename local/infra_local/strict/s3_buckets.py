@@ -14,6 +14,7 @@ import json
 import re
 import zlib
 
+from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 from moto.s3.exceptions import BucketAlreadyExists, S3ClientError
 from moto.s3.models import PublicAccessBlock, S3Backend, s3_backends
 from moto.s3.responses import S3Response
@@ -48,6 +49,7 @@ def valid_name(name: str) -> bool:
 def install() -> None:
     _buckets()
     _policies()
+    _conditions()
     _lifecycles()
     _objects()
 
@@ -79,7 +81,7 @@ def _policies() -> None:
         if bucket.public_access_block and bucket.public_access_block.block_public_policy and _is_public(document):
             raise S3ClientError(
                 "AccessDenied",
-                f"User is not authorized to perform: s3:PutBucketPolicy on resource: \"arn:aws:s3:::{bucket_name}\" "
+                f'User is not authorized to perform: s3:PutBucketPolicy on resource: "arn:aws:s3:::{bucket_name}" '
                 "because public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access.",
             )
         return original(self, bucket_name, policy)
@@ -123,10 +125,38 @@ def _is_public(document: dict) -> bool:
     """An Allow to everybody that no condition narrows."""
     for statement in _statements(document):
         principal = statement.get("Principal")
-        everybody = principal == "*" or (isinstance(principal, dict) and "*" in ([principal.get("AWS")] if isinstance(principal.get("AWS"), str) else principal.get("AWS") or []))
+        everybody = principal == "*" or (
+            isinstance(principal, dict)
+            and "*" in ([principal.get("AWS")] if isinstance(principal.get("AWS"), str) else principal.get("AWS") or [])
+        )
         if statement.get("Effect") == "Allow" and everybody and not statement.get("Condition"):
             return True
     return False
+
+
+def _conditions() -> None:
+    @around(IAMPolicyStatement, "is_action_permitted")
+    def is_action_permitted(original, self, action, resource="*", principal=None, incoming_condition_values=None):
+        # moto takes a condition that it cannot evaluate for a refusal, so that a TLS-only policy shuts
+        # everybody out. On AWS a statement whose condition is not met does not count; loopback counts as TLS.
+        condition = self._statement.get("Condition")
+        if not condition or incoming_condition_values:
+            return original(self, action, resource, principal, incoming_condition_values)
+        if not _holds(condition):
+            return PermissionResult.NEUTRAL
+        unconditional = IAMPolicyStatement({k: v for k, v in self._statement.items() if k != "Condition"})
+        return original(unconditional, action, resource, principal, None)
+
+
+def _holds(condition: dict) -> bool:
+    """Whether a condition is met by a request over TLS of which nothing else is known."""
+    for operator, pairs in condition.items():
+        for key, wanted in pairs.items():
+            wanted = [wanted] if isinstance(wanted, (str, bool)) else wanted
+            secure = operator == "Bool" and key.lower() == "aws:securetransport"
+            if not secure or "true" not in [str(w).lower() for w in wanted]:
+                return False
+    return True
 
 
 def _lifecycles() -> None:
