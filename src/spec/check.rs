@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{
     decode::Decoder,
     error::{Diagnostic, choices},
-    model::{Endpoint, Host, Nodes, Orchestrator, Place, Role, Route, Service, Span, Spanned, Spec, Text, Trust},
+    model::{Endpoint, Host, Orchestrator, Place, Role, Route, Service, Span, Spanned, Spec, Text, Trust},
 };
 
 /// Checks everything that needs more than one section.
@@ -177,14 +177,6 @@ fn cluster(decoder: &Decoder<'_>, spec: &Spec) {
     if let (Some(reaper), None) = (&cluster.reaper, &cluster.idle_timeout) {
         let error = Diagnostic::at(&reaper.span, "`reaper` has nothing to do without `idle_timeout`");
         decoder.report(error.hint("add e.g. `idle_timeout: 1h`"));
-    }
-    if let Nodes::Groups { master, .. } = &cluster.nodes {
-        if master.count.value == 3 && !*cluster.termination_protection && cluster.idle_timeout.is_some() {
-            decoder.note(
-                &master.count.span,
-                "EMR protects a cluster of three masters from termination, and ends it when idle all the same",
-            );
-        }
     }
 }
 

@@ -8,6 +8,7 @@ mod bucket;
 mod cluster;
 mod fields;
 mod host;
+mod key;
 mod network;
 mod nodes;
 mod pipeline;
@@ -98,7 +99,9 @@ impl<'a> Decoder<'a> {
             error.related.iter_mut().for_each(|(_, label)| scope.redact(label));
         }
         let mut notes = notes.into_inner();
-        notes.iter_mut().for_each(|note| scope.redact(&mut note.message));
+        for note in &mut notes {
+            scope.redact(&mut note.message);
+        }
         (errors, notes)
     }
 

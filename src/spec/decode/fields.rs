@@ -191,8 +191,7 @@ impl<'d, 'a> Fields<'d, 'a> {
     pub(super) fn name(&self, name: &'static str) -> Option<Spanned<String>> {
         let node = self.node(name)?;
         let kind = match &self.object.field(name)?.shape {
-            Shape::Name(kind) => *kind,
-            Shape::Either([Shape::Name(kind), ..]) => *kind,
+            Shape::Name(kind) | Shape::Either([Shape::Name(kind), ..]) => *kind,
             _ => return None,
         };
         self.decoder.name(node, &self.what(name), kind)

@@ -58,6 +58,13 @@ static SUBNET: Object = Object {
 pub(super) fn read(decoder: &Decoder<'_>, span: &Span, node: &Node) -> Option<Network> {
     let fields = Fields::open(decoder, &NETWORK, "the network", span, node)?;
     let cidr = fields.range4("cidr").filter(|cidr| check_prefix(decoder, cidr, "a VPC"));
+    if let Some(cidr) = cidr.as_ref().filter(|cidr| {
+        let first = cidr.network().octets();
+        first[0] == 0 || first[0] == 127 || first[0] >= 224 || first[..2] == [169, 254]
+    }) {
+        let error = Diagnostic::at(&cidr.span, format!("{} cannot be a VPC's range: it is reserved", cidr.value));
+        decoder.report(error.hint("choose a private range: 10.0.0.0/16, 172.16.0.0/16 or 192.168.0.0/16"));
+    }
     let zones: Vec<_> = fields.list("zones").iter().filter_map(|node| zone(decoder, node, "a zone")).collect();
     for (at, zone) in zones.iter().enumerate() {
         if let Some(first) = zones[..at].iter().find(|first| first.value == zone.value) {
@@ -158,7 +165,7 @@ fn check_ranges(decoder: &Decoder<'_>, vpc: Option<&Spanned<Ipv4Net>>, subnets: 
                 second.1.value, second.0, first.1.value, first.0
             );
             let error = Diagnostic::at(&second.1.span, message).related(&first.1.span, "the other range");
-            decoder.report(error.maybe_hint(vpc.and_then(|vpc| free(vpc, subnets, second.1.prefix_len()))));
+            decoder.report(error.maybe_hint(vpc.and_then(|vpc| free(vpc.value, subnets, second.1.prefix_len()))));
         }
         if widest.is_none_or(|(_, range)| range.broadcast() < cidr.broadcast()) {
             widest = Some((name, cidr));
@@ -167,7 +174,7 @@ fn check_ranges(decoder: &Decoder<'_>, vpc: Option<&Spanned<Ipv4Net>>, subnets: 
 }
 
 /// The first free range of a size.
-fn free(vpc: &Ipv4Net, subnets: &Table<Subnet>, prefix: u8) -> Option<String> {
+fn free(vpc: Ipv4Net, subnets: &Table<Subnet>, prefix: u8) -> Option<String> {
     let overlaps = |a: &Ipv4Net, b: &Ipv4Net| a.contains(b) || b.contains(a);
     let free = vpc
         .subnets(prefix)
