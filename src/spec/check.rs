@@ -6,6 +6,7 @@ use super::{
     decode::Decoder,
     error::{Diagnostic, choices},
     model::{Endpoint, Host, Orchestrator, Place, Role, Route, Service, Span, Spanned, Spec, Text, Trust},
+    tree::Data,
 };
 
 /// Checks everything that needs more than one section.
@@ -202,7 +203,12 @@ fn pipelines(decoder: &Decoder<'_>, spec: &Spec) {
         let runs = host.services.values().any(|running| {
             matches!((&running.value, service), (Service::Luigi(_), "luigi") | (Service::Airflow(_), "airflow"))
         });
-        if !runs {
+        let written = decoder.root.get("hosts").and_then(|(_, hosts)| hosts.get(&on.value)?.1.get("services"));
+        let complete = written.is_none_or(|(_, services)| match &services.data {
+            Data::Map(entries) => entries.len() == host.services.len(),
+            _ => true,
+        });
+        if !runs && complete {
             let error = Diagnostic::at(&on.span, format!("pipeline `{name}` needs {service} on host `{}`", on.value));
             decoder.report(
                 error

@@ -183,11 +183,15 @@ fn instance(fields: &Fields<'_, '_>) -> Option<Instance> {
             ssh_from.push(range);
         }
     }
+    let complete = ssh_from.len() == fields.many("ssh_from").len();
     let ports = ports::read(fields);
     let role = fields.name("role");
     let elastic_ip = fields.boolean_or("elastic_ip", false);
     let protect = fields.boolean_or("protect", false);
     let private_address = fields.address4("private_address");
+    if !complete {
+        return None;
+    }
     Some(Instance {
         subnet: subnet?,
         instance_type: instance_type?,

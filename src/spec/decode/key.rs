@@ -94,7 +94,7 @@ fn public_key(decoder: &Decoder<'_>, text: Spanned<String>) -> Option<Spanned<Ke
 
 /// The key that a host has without saying: the spec's only one.
 pub(super) fn only(fields: &Fields<'_, '_>, needed: bool) -> Option<Spanned<String>> {
-    let names = fields.decoder.names(Kind::Key);
+    let names = fields.decoder.declared(Kind::Key)?;
     if let [only] = &*names {
         return Some(fields.default((*only).to_owned()));
     }

@@ -90,7 +90,10 @@ pub(super) fn read(decoder: &Decoder<'_>, span: &Span, node: &Node) -> Option<Ne
         decoder.report(error.hint("e.g. `public: { cidr: 10.0.0.0/24, route: internet }`"));
     }
     check_ranges(decoder, cidr.as_ref(), &subnets);
-    check_nat(decoder, &subnets);
+    // A subnet that could not be read may be the one with the internet route.
+    if subnets.len() == fields.table("subnets").len() {
+        check_nat(decoder, &subnets);
+    }
     Some(Network { cidr: cidr?, zones, subnets, endpoints })
 }
 
@@ -108,6 +111,9 @@ fn subnet(decoder: &Decoder<'_>, name: &str, span: &Span, node: &Node, zones: &[
     if let Some(own) = own.as_ref().filter(|own| !zones.is_empty() && !zones.contains(own)) {
         let error = Diagnostic::at(&own.span, format!("zone `{}` is not among the network's `zones`", own.value));
         decoder.report(error.hint(format!("it can be {}", choices(zones.iter().map(|zone| zone.as_str())))));
+    }
+    if route.is_none() && fields.has("route") {
+        return None;
     }
     let route = route.unwrap_or_else(|| fields.default(Route::None));
     Some(Subnet { cidr: cidr?, route, zone: own.or_else(|| zones.first().cloned()) })

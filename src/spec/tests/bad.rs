@@ -300,3 +300,62 @@ fn network() {
         ),
     ]);
 }
+
+#[test]
+fn one_slip_is_one_error() {
+    let sketch = std::fs::read_to_string(repository().join("tests/specs/sketch.yaml")).unwrap();
+    assert!(super::read(&sketch).is_ok());
+    let several = [
+        ("network:", "netwrok:"),
+        ("subnets:", "sbnets:"),
+        ("keys:", "keyz:"),
+        ("keys:", "key_pairs:"),
+        ("buckets:\n", "bukets:\n"),
+        ("access:", "acess:"),
+        ("roles:\n", "role:\n"),
+        ("profile: true, managed", "profle: true, managed"),
+        ("profile: true, buckets", "instance_profile: true, buckets"),
+        ("trust: ec2", "truts: ec2"),
+        ("hosts:", "hots:"),
+        ("type: t2.micro", "instnace_type: t2.micro"),
+        ("type: t2.micro", "type: micro"),
+        ("subnet: public", "subet: public"),
+        ("subnet: public", "subnet: pubic"),
+        ("route: internet", "route: interent"),
+        ("route: internet", "rute: internet"),
+        ("cidr: 10.0.0.0/24", "cidr: 10.0.0.1/24"),
+        ("cidr: 10.0.0.0/16", "cidr: 10.0.0.1/16"),
+        ("cidr: 10.0.0.0/16", "cdir: 10.0.0.0/16"),
+        ("ssh_from: [\"${var:office}\"]", "ssh_form: [\"${var:office}\"]"),
+        ("ssh_from: [\"${var:office}\"]", "ssh_from: [203.0.113.300]"),
+        ("ssh_from: [\"${var:office}\"]", "ssh_from: [\"${var:ofice}\"]"),
+        ("via: bastion", "vai: bastion"),
+        ("via: bastion", "via: bastoin"),
+        ("services: {", "sevices: {"),
+        ("luigi: { port: 8082 }", "luiggi: { port: 8082 }"),
+        ("luigi: { port: 8082 }", "luigi: { port: no }"),
+        ("release: emr-5.29.0", "release: 5.29.0"),
+        ("release: emr-5.29.0", "relase: emr-5.29.0"),
+        ("release: emr-5.29.0", "release_label: emr-5.29.0"),
+        ("master: m5.xlarge", "mastr: m5.xlarge"),
+        ("master: m5.xlarge", "master: t3.xlarge"),
+        ("service: EMR_DefaultRole", "service: EMR_DefaultRol"),
+        ("public_key: ~", "public_kye: ~"),
+        ("stack: nyc311", "stak: nyc311"),
+        ("region: us-west-2", "region: us-west-22"),
+        ("name: ${stack}-lake-${account}", "name: ${stack}_lake_${account}"),
+        ("orchestrator: luigi", "orchestrator: luiggi"),
+        ("on: processing", "no: processing"),
+        ("logs: logs", "logs: [logs]"),
+        ("idle_timeout: 1h", "idle_timeout: 1"),
+        ("office: 203.0.113.0/24", "offfice: 203.0.113.0/24"),
+    ]
+    .into_iter()
+    .map(|(from, to)| {
+        assert!(sketch.contains(from), "{from}");
+        (to, errors(&sketch.replacen(from, to, 1)))
+    })
+    .filter(|(_, found)| found.len() != 1)
+    .collect::<Vec<_>>();
+    assert!(several.is_empty(), "{several:#?}");
+}
