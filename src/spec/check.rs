@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use super::{
     decode::Decoder,
     error::{Diagnostic, choices},
-    model::{Endpoint, Host, Nodes, Orchestrator, Place, Role, Route, Service, Span, Spanned, Spec, Text, Trust},
+    model::{Endpoint, Host, Orchestrator, Place, Role, Route, Service, Span, Spanned, Spec, Text, Trust},
+    tree::Data,
 };
 
 /// Checks everything that needs more than one section.
@@ -178,14 +179,6 @@ fn cluster(decoder: &Decoder<'_>, spec: &Spec) {
         let error = Diagnostic::at(&reaper.span, "`reaper` has nothing to do without `idle_timeout`");
         decoder.report(error.hint("add e.g. `idle_timeout: 1h`"));
     }
-    if let Nodes::Groups { master, .. } = &cluster.nodes {
-        if master.count.value == 3 && !*cluster.termination_protection && cluster.idle_timeout.is_some() {
-            decoder.note(
-                &master.count.span,
-                "EMR protects a cluster of three masters from termination, and ends it when idle all the same",
-            );
-        }
-    }
 }
 
 fn pipelines(decoder: &Decoder<'_>, spec: &Spec) {
@@ -210,7 +203,12 @@ fn pipelines(decoder: &Decoder<'_>, spec: &Spec) {
         let runs = host.services.values().any(|running| {
             matches!((&running.value, service), (Service::Luigi(_), "luigi") | (Service::Airflow(_), "airflow"))
         });
-        if !runs {
+        let written = decoder.root.get("hosts").and_then(|(_, hosts)| hosts.get(&on.value)?.1.get("services"));
+        let complete = written.is_none_or(|(_, services)| match &services.data {
+            Data::Map(entries) => entries.len() == host.services.len(),
+            _ => true,
+        });
+        if !runs && complete {
             let error = Diagnostic::at(&on.span, format!("pipeline `{name}` needs {service} on host `{}`", on.value));
             decoder.report(
                 error

@@ -8,6 +8,7 @@ mod bucket;
 mod cluster;
 mod fields;
 mod host;
+mod key;
 mod network;
 mod nodes;
 mod pipeline;
@@ -20,7 +21,7 @@ use super::{
     error::{Diagnostic, choices, nearest},
     interpolate::{Place, Resolved, Scope},
     model::{Note, Span, Spanned},
-    shape::Kind,
+    shape::{Kind, Shape},
     tree::{Data, Node, Style},
 };
 
@@ -98,7 +99,9 @@ impl<'a> Decoder<'a> {
             error.related.iter_mut().for_each(|(_, label)| scope.redact(label));
         }
         let mut notes = notes.into_inner();
-        notes.iter_mut().for_each(|note| scope.redact(&mut note.message));
+        for note in &mut notes {
+            scope.redact(&mut note.message);
+        }
         (errors, notes)
     }
 
@@ -150,25 +153,38 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// The names declared of a kind.
-    pub(super) fn names(&self, kind: Kind) -> Vec<&'a str> {
+    /// The names declared of a kind; `None` where what declares them is itself in error.
+    pub(super) fn declared(&self, kind: Kind) -> Option<Vec<&'a str>> {
         let mut node = self.root;
+        let mut object = &SPEC;
         for part in kind.section() {
-            let Some((_, child)) = node.get(part) else { return Vec::new() };
+            let Data::Map(entries) = &node.data else { return None };
+            let exact = entries.iter().find(|(key, _)| key.text == *part);
+            let slip = || entries.iter().find(|(key, _)| nearest(&key.text, [*part]).is_some());
+            let Some((_, child)) = exact.or_else(slip) else {
+                // It may stand under a key that means nothing.
+                let known = entries.iter().all(|(key, _)| object.field(&key.text).is_some());
+                return known.then(Vec::new);
+            };
+            if let Some(Shape::Object(inner)) = object.field(part).map(|field| &field.shape) {
+                object = inner;
+            }
             node = child;
         }
         match &node.data {
-            Data::Map(entries) => entries.iter().map(|(key, _)| key.text.as_str()).collect(),
-            _ => Vec::new(),
+            Data::Map(entries) => Some(entries.iter().map(|(key, _)| key.text.as_str()).collect()),
+            _ => node.is_null().then(Vec::new),
         }
+    }
+
+    /// The names declared of a kind, as far as they can be read.
+    pub(super) fn names(&self, kind: Kind) -> Vec<&'a str> {
+        self.declared(kind).unwrap_or_default()
     }
 
     /// Checks that a name refers to something.
     pub(super) fn check_name(&self, name: &Spanned<String>, shown: &str, kind: Kind) {
-        let names = self.names(kind);
-        if names.contains(&name.as_str()) {
-            return;
-        }
+        let Some(names) = self.declared(kind).filter(|names| !names.contains(&name.as_str())) else { return };
         let hint = match nearest(name, names.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None if names.is_empty() => format!("declare it under `{}:`", kind.section().join(".")),

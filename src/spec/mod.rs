@@ -37,7 +37,10 @@ pub use schema::schema;
 
 use decode::Decoder;
 use interpolate::Scope;
-use source::Source;
+use source::{Refused, Source};
+
+/// Looks up an environment variable.
+pub type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 /// What changes how a spec is read.
 pub struct LoadOptions {
@@ -48,7 +51,7 @@ pub struct LoadOptions {
     /// The account's 12 digits, where known already; otherwise `${account}` stays open in [`Text`].
     pub account: Option<String>,
     /// Looks up an environment variable; the process's own by default.
-    pub env: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub env: Box<Lookup>,
 }
 
 impl Default for LoadOptions {
@@ -70,13 +73,14 @@ pub fn load(file: &Path, options: &LoadOptions) -> Result<Spec, SpecErrors> {
     let mut sources = Vec::new();
     let base = Source::read(file);
     let overlay = options.overlay.as_deref().map(Source::read);
-    let mut keep = |result: Result<Source, (Source, Diagnostic)>| match result {
+    let mut keep = |result: Result<Source, Refused>| match result {
         Ok(source) => {
             let source = Arc::new(source);
             sources.push(Arc::clone(&source));
             Some(source)
         }
-        Err((source, error)) => {
+        Err(refused) => {
+            let (source, error) = *refused;
             sources.push(Arc::new(source));
             errors.push(error);
             None
@@ -98,7 +102,10 @@ pub fn load_str(name: &str, text: &str, options: &LoadOptions) -> Result<Spec, S
             let source = Arc::new(source);
             read(&source, None, options, vec![Arc::clone(&source)])
         }
-        Err((source, error)) => Err(SpecErrors::new(vec![error], vec![Arc::new(source)])),
+        Err(refused) => {
+            let (source, error) = *refused;
+            Err(SpecErrors::new(vec![error], vec![Arc::new(source)]))
+        }
     }
 }
 
@@ -111,9 +118,8 @@ fn read(
     let mut errors = Vec::new();
     let root = tree::parse(base, &mut errors);
     let changes = overlay.map(|overlay| tree::parse(overlay, &mut errors));
-    let mut root = match (root, &changes) {
-        (Some(root), None | Some(Some(_))) => root,
-        _ => return Err(SpecErrors::new(errors, sources)),
+    let (Some(mut root), None | Some(Some(_))) = (root, &changes) else {
+        return Err(SpecErrors::new(errors, sources));
     };
     if let Some(changes) = changes.flatten() {
         overlay::merge(&mut root, changes);

@@ -46,7 +46,7 @@ fn object(object: &'static Object, definitions: &mut Map<String, Value>) -> Valu
 fn shape(shape: &'static Shape, definitions: &mut Map<String, Value>) -> Value {
     let computed = || json!({ "type": "string", "pattern": COMPUTED });
     match shape {
-        Shape::Text => json!({ "type": "string" }),
+        Shape::Text | Shape::Name(_) => json!({ "type": "string" }),
         Shape::Loose => json!({ "type": ["string", "number", "boolean"] }),
         Shape::Form(pattern, example) => {
             json!({ "type": "string", "pattern": pattern, "examples": [example.trim_matches('"')] })
@@ -68,7 +68,6 @@ fn shape(shape: &'static Shape, definitions: &mut Map<String, Value>) -> Value {
         Shape::Size => {
             json!({ "type": "string", "pattern": format!("^[0-9]+ ?(GiB|TiB)$|{COMPUTED}"), "examples": ["8GiB", "1TiB"] })
         }
-        Shape::Name(_) => json!({ "type": "string" }),
         Shape::List(item) => json!({ "type": ["array", "null"], "items": self::shape(item, definitions) }),
         Shape::Many(item) => {
             let item = self::shape(item, definitions);

@@ -21,13 +21,16 @@ pub(super) struct Source {
     pub(super) text: String,
 }
 
+/// A file that was refused: what could be read of it, and why.
+pub(super) type Refused = Box<(Source, Diagnostic)>;
+
 impl Source {
     /// Reads a file of at most [`MAX_BYTES`] of UTF-8.
-    pub(super) fn read(path: &Path) -> Result<Self, (Self, Diagnostic)> {
+    pub(super) fn read(path: &Path) -> Result<Self, Refused> {
         let name: Arc<str> = path.to_string_lossy().into();
         let fail = |message: String| {
             let source = Self { name: name.clone(), text: String::new() };
-            (source, Diagnostic::general(format!("{name}: {message}")))
+            Box::new((source, Diagnostic::general(format!("{name}: {message}"))))
         };
         let explain = |error: &io::Error| match error.kind() {
             io::ErrorKind::NotFound => "there is no such file".to_owned(),
@@ -56,7 +59,7 @@ impl Source {
     }
 
     /// Takes bytes as a file's content.
-    pub(super) fn from_bytes(name: Arc<str>, bytes: Vec<u8>) -> Result<Self, (Self, Diagnostic)> {
+    pub(super) fn from_bytes(name: Arc<str>, bytes: Vec<u8>) -> Result<Self, Refused> {
         let text = match String::from_utf8(bytes) {
             Ok(text) => text,
             Err(error) => {
@@ -66,7 +69,7 @@ impl Source {
                 let span = source.span_at_byte(at);
                 let error = Diagnostic::at(&span, format!("byte {at} ({:#04x}) is not valid UTF-8", bytes[at]))
                     .hint("save the file as UTF-8");
-                return Err((source, error));
+                return Err(Box::new((source, error)));
             }
         };
         let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
@@ -76,7 +79,7 @@ impl Source {
                 let span = source.span_at_byte(at);
                 let error = Diagnostic::at(&span, format!("byte {at} is NUL, which no text file holds"))
                     .hint("is it a binary file, or saved as UTF-16?");
-                Err((source, error))
+                Err(Box::new((source, error)))
             }
             None => Ok(source),
         }

@@ -6,7 +6,7 @@ use super::model::{KnownImage, Release};
 /// When [`REGIONS`] was compiled.
 pub(super) const REGIONS_DATE: &str = "2026-11";
 
-/// AWS's regions (docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html).
+/// AWS's regions (<https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html>).
 pub(super) const REGIONS: &[&str] = &[
     "us-east-1",
     "us-east-2",
@@ -221,7 +221,7 @@ impl Release {
         Self { major, minor, patch: 0 }
     }
 
-    /// Whether its nodes work with IMDSv2 alone: 5.23.1, 5.27.1, 5.32.0 and later, 6.2.0 and later
+    /// Whether its nodes work with `IMDSv2` alone: 5.23.1, 5.27.1, 5.32.0 and later, 6.2.0 and later
     /// (AWS, "Amazon EMR now supports Amazon EC2 Instance Metadata Service v2", 2021-03-30).
     pub fn works_with_imds_v2_only(self) -> bool {
         let point = |minor| Self { major: 5, minor, patch: 1 };
@@ -268,7 +268,7 @@ impl Release {
 }
 
 /// Why a release cannot have an instance type, and what to take instead. As of 2026-11, from
-/// docs.aws.amazon.com/emr/latest/ManagementGuide/emr-supported-instance-types.html; certain cases only.
+/// <https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-supported-instance-types.html>; certain cases only.
 pub(super) fn type_unsupported(instance_type: &str, release: Option<Release>) -> Option<(String, String)> {
     let (family, size) = instance_type.split_once('.')?;
     let letters: String = family.chars().take_while(char::is_ascii_alphabetic).collect();
@@ -297,14 +297,20 @@ pub(super) fn type_unsupported(instance_type: &str, release: Option<Release>) ->
     None
 }
 
-/// Why a word is no EC2 instance type, and what was meant.
-pub(super) fn type_malformed(instance_type: &str) -> Option<Option<String>> {
+/// What a word that is no EC2 instance type was meant to be.
+pub(super) struct Malformed {
+    /// "did you mean", where that is clear.
+    pub(super) hint: Option<String>,
+}
+
+/// Whether a word is no EC2 instance type, by its form.
+pub(super) fn type_malformed(instance_type: &str) -> Option<Malformed> {
     let plain = instance_type.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.');
     let Some((family, size)) = instance_type.split_once('.').filter(|_| plain) else {
         let lower = instance_type.to_lowercase().replace(['_', ' '], ".");
         let fixed =
             (lower != instance_type && type_malformed(&lower).is_none()).then(|| format!("did you mean `{lower}`?"));
-        return Some(fixed);
+        return Some(Malformed { hint: fixed });
     };
     let good_family = family.starts_with(|c: char| c.is_ascii_lowercase())
         && family.chars().any(|c| c.is_ascii_digit())
@@ -317,7 +323,7 @@ pub(super) fn type_malformed(instance_type: &str) -> Option<Option<String>> {
         return None;
     }
     let near = super::error::nearest(size, SIZES.iter().copied()).filter(|_| good_family && !good_size);
-    Some(near.map(|near| format!("did you mean `{family}.{near}`?")))
+    Some(Malformed { hint: near.map(|near| format!("did you mean `{family}.{near}`?")) })
 }
 
 const SIZES: &[&str] =

@@ -82,17 +82,34 @@ impl Node {
         }
     }
 
-    /// Values and bytes in it.
-    fn weight(&self) -> (usize, usize) {
-        let add = |(a, b): (usize, usize), (c, d): (usize, usize)| (a + c, b + d);
+    /// How much there is in it.
+    fn weight(&self) -> Weight {
+        let own = |text: usize| Weight { nodes: 1, text, depth: 1 };
+        let add = |sum: Weight, part: Weight| Weight {
+            nodes: sum.nodes + part.nodes,
+            text: sum.text + part.text,
+            depth: sum.depth.max(part.depth + 1),
+        };
         match &self.data {
-            Data::Scalar { text, .. } => (1, text.len()),
-            Data::List(items) => items.iter().map(Self::weight).fold((1, 0), add),
-            Data::Map(entries) => {
-                entries.iter().map(|(key, node)| add((1, key.text.len()), node.weight())).fold((1, 0), add)
-            }
+            Data::Scalar { text, .. } => own(text.len()),
+            Data::List(items) => items.iter().map(Self::weight).fold(own(0), add),
+            Data::Map(entries) => entries.iter().fold(own(0), |sum, (key, node)| {
+                let key = Weight { depth: 0, ..own(key.text.len()) };
+                add(add(sum, key), node.weight())
+            }),
         }
     }
+}
+
+/// How much there is in a value.
+#[derive(Clone, Copy)]
+struct Weight {
+    /// Values and keys.
+    nodes: usize,
+    /// Bytes of text.
+    text: usize,
+    /// Levels.
+    depth: usize,
 }
 
 /// Whether YAML reads a plain scalar as nothing.
@@ -118,6 +135,10 @@ pub(super) fn parse(source: &Source, errors: &mut Vec<Diagnostic>) -> Option<Nod
             None
         }
     }
+}
+
+fn too_deep(span: &Span) -> Box<Diagnostic> {
+    Diagnostic::at(span, format!("nested more than {MAX_DEPTH} deep")).into()
 }
 
 /// An unfinished list or map.
@@ -161,7 +182,7 @@ impl Builder<'_> {
                     }
                 }
                 Event::Scalar(text, style, anchor, tag) => {
-                    self.refuse_tag(tag.as_deref(), &span)?;
+                    Self::refuse_tag(tag.as_deref(), &span)?;
                     let style = match style {
                         ScalarStyle::Plain => Style::Plain,
                         ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
@@ -171,7 +192,7 @@ impl Builder<'_> {
                     self.place(Node { span, data: Data::Scalar { text: text.into_owned(), style } }, anchor)?;
                 }
                 Event::SequenceStart(anchor, tag) => {
-                    self.start(span, anchor, tag.as_deref(), Data::List(Vec::new()))?
+                    self.start(span, anchor, tag.as_deref(), Data::List(Vec::new()))?;
                 }
                 Event::MappingStart(anchor, tag) => self.start(span, anchor, tag.as_deref(), Data::Map(Vec::new()))?,
                 Event::SequenceEnd | Event::MappingEnd => {
@@ -183,8 +204,11 @@ impl Builder<'_> {
                     let Some(node) = self.anchors.get(&anchor).cloned() else {
                         return Err(Diagnostic::at(&span, "an alias inside the value that it names").into());
                     };
-                    let (nodes, text) = node.weight();
-                    self.count(nodes, text, &span)?;
+                    let weight = node.weight();
+                    self.count(weight.nodes, weight.text, &span)?;
+                    if self.open.len() + weight.depth > MAX_DEPTH {
+                        return Err(too_deep(&span));
+                    }
                     if self.expects_key() {
                         return Err(Diagnostic::at(&span, "an alias cannot be a key").hint("write the key out").into());
                     }
@@ -197,10 +221,10 @@ impl Builder<'_> {
     }
 
     fn start(&mut self, span: Span, anchor: usize, tag: Option<&Tag>, data: Data) -> Result<(), Box<Diagnostic>> {
-        self.refuse_tag(tag, &span)?;
+        Self::refuse_tag(tag, &span)?;
         self.count(1, 0, &span)?;
         if self.open.len() >= MAX_DEPTH {
-            return Err(Diagnostic::at(&span, format!("nested more than {MAX_DEPTH} deep")).into());
+            return Err(too_deep(&span));
         }
         if self.expects_key() {
             let error = Diagnostic::at(&span, "a key must be a word, not a list or a map").hint(
@@ -233,7 +257,7 @@ impl Builder<'_> {
             .into())
     }
 
-    fn refuse_tag(&self, tag: Option<&Tag>, span: &Span) -> Result<(), Box<Diagnostic>> {
+    fn refuse_tag(tag: Option<&Tag>, span: &Span) -> Result<(), Box<Diagnostic>> {
         let Some(tag) = tag else { return Ok(()) };
         let written = if tag.is_yaml_core_schema() { format!("!!{}", tag.suffix) } else { tag.to_string() };
         let error = Diagnostic::at(span, format!("the YAML tag `{written}` has no meaning in a spec"))
@@ -244,8 +268,8 @@ impl Builder<'_> {
     /// Puts a finished value where it belongs.
     fn place(&mut self, node: Node, anchor: usize) -> Result<(), Box<Diagnostic>> {
         if anchor > 0 {
-            let (nodes, text) = node.weight();
-            self.count(nodes, text, &node.span)?;
+            let weight = node.weight();
+            self.count(weight.nodes, weight.text, &node.span)?;
             self.anchors.insert(anchor, Arc::new(node.clone()));
         }
         let Some(open) = self.open.last_mut() else {

@@ -5,8 +5,8 @@ use super::{
         error::{Diagnostic, choices, nearest},
         interpolate::Place,
         model::{
-            Access, BucketAccess, ClusterAccess, Document, Grants, ManagedPolicy, Policy, Role, Spanned, Text, Trust,
-            User,
+            Access, BucketAccess, ClusterAccess, Document, Grants, ManagedPolicy, Policy, Role, Spanned, Table, Text,
+            Trust, User,
         },
         shape::{Kind, Object, Shape, optional, required},
         tables::{MANAGED_POLICIES, TRUSTED_SERVICES},
@@ -100,7 +100,7 @@ static USER: Object = Object {
     ],
 };
 
-/// IAM's limits on names (docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html).
+/// IAM's limits on names (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
 const ROLE_NAME: usize = 64;
 const USER_NAME: usize = 64;
 const POLICY_NAME: usize = 128;
@@ -112,28 +112,26 @@ pub(super) fn read(spec: &Fields<'_, '_>) -> Access {
     let decoder = spec.decoder;
     let Some((key, node)) = spec.entry("access") else { return Access::default() };
     let Some(fields) = Fields::open(decoder, &ACCESS, "`access`", &key.span, node) else { return Access::default() };
-    let read = |name, read: &dyn Fn(&Key, &Node)| fields.table(name).iter().for_each(|(key, node)| read(key, node));
-    let mut access = Access::default();
-    let put = |key: &Key| key.span.clone();
-    let policies = std::cell::RefCell::new(&mut access.policies);
-    read("policies", &|key, node| {
-        if let Some(policy) = policy(decoder, key, node) {
-            policies.borrow_mut().insert(key.text.clone(), Spanned::new(policy, put(key)));
-        }
-    });
-    let roles = std::cell::RefCell::new(&mut access.roles);
-    read("roles", &|key, node| {
-        if let Some(role) = role(decoder, key, node) {
-            roles.borrow_mut().insert(key.text.clone(), Spanned::new(role, put(key)));
-        }
-    });
-    let users = std::cell::RefCell::new(&mut access.users);
-    read("users", &|key, node| {
-        if let Some(user) = user(decoder, key, node) {
-            users.borrow_mut().insert(key.text.clone(), Spanned::new(user, put(key)));
-        }
-    });
-    access
+    Access {
+        policies: table(&fields, "policies", policy),
+        roles: table(&fields, "roles", role),
+        users: table(&fields, "users", user),
+    }
+}
+
+/// Reads a table whose names may be IAM's.
+fn table<T>(
+    fields: &Fields<'_, '_>,
+    name: &'static str,
+    read: impl Fn(&Decoder<'_>, &Key, &Node) -> Option<T>,
+) -> Table<T> {
+    let entries = fields.table(name).iter();
+    entries
+        .filter_map(|(key, node)| {
+            let value = read(fields.decoder, key, node)?;
+            Some((key.text.clone(), Spanned::new(value, key.span.clone())))
+        })
+        .collect()
 }
 
 fn policy(decoder: &Decoder<'_>, key: &Key, node: &Node) -> Option<Policy> {
@@ -348,7 +346,7 @@ impl Decoder<'_> {
                         let mut errors = Vec::new();
                         let style = super::super::tree::Style::Block;
                         let name = self.scope.resolve(&key.text, style, &key.span, Place::Document, &mut errors);
-                        errors.into_iter().for_each(|error| self.report(error));
+                        self.errors.borrow_mut().append(&mut errors);
                         Some((name?.into_text(), value?))
                     })
                     .collect();

@@ -155,7 +155,7 @@ fn expire(fields: &Fields<'_, '_>, versioning: bool) -> Vec<Spanned<Expiry>> {
 }
 
 /// Why S3 would refuse a bucket's name, and what to do
-/// (docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html, general purpose buckets).
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>, general purpose buckets).
 pub(super) fn refused(name: &str) -> Option<(String, String)> {
     let refuse = |problem: &str, hint: &str| Some((problem.to_owned(), hint.to_owned()));
     let length = name.chars().count();

@@ -1,22 +1,19 @@
 //! `cluster`.
 
-use std::time::Duration;
+mod security;
+pub(super) mod software;
 
-use indexmap::IndexMap;
+use std::time::Duration;
 
 use super::{
     super::{
         error::{Diagnostic, nearest},
-        interpolate::Place,
-        model::{
-            Bootstrap, Cluster, ClusterSecurity, Configuration, FilePath, LogTarget, ManagedScaling, Release,
-            ScalingUnit, Script, Span, Spanned, Start, Text, TransitCertificates,
-        },
+        model::{Cluster, LogTarget, Release, Span, Spanned, Start, Text},
         shape::{Kind, Object, Shape, optional, required},
         tables::{APPLICATIONS, application_missing},
         tree::{Data, Node},
     },
-    Decoder, Fields, access, bucket, host, nodes,
+    Decoder, Fields, access, key, nodes,
 };
 
 /// The `cluster` section.
@@ -62,7 +59,7 @@ pub(super) static CLUSTER: Object = Object {
         optional(
             "bootstrap",
             "Scripts that run on each node first: a path, `s3://…`, or a map.",
-            Shape::List(&Shape::Either(&[Shape::Text, Shape::Object(&BOOTSTRAP)])),
+            Shape::List(&Shape::Either(&[Shape::Text, Shape::Object(&software::BOOTSTRAP)])),
         )
         .also(&["bootstrap_actions"]),
         optional(
@@ -76,9 +73,10 @@ pub(super) static CLUSTER: Object = Object {
             Shape::Integer(1, 256),
         )
         .also(&["concurrency"]),
-        optional("security", "Encryption and metadata service.", Shape::Object(&SECURITY))
+        optional("security", "Encryption and metadata service.", Shape::Object(&security::SECURITY))
             .also(&["security_configuration", "encryption"]),
-        optional("managed_scaling", "EMR's own scaling, from emr-5.30.0.", Shape::Object(&SCALING)).also(&["scaling"]),
+        optional("managed_scaling", "EMR's own scaling, from emr-5.30.0.", Shape::Object(&security::SCALING))
+            .also(&["scaling"]),
         optional(
             "termination_protection",
             "Whether it must be unprotected before it can be ended; false unless said.",
@@ -136,53 +134,6 @@ static ROLES: Object = Object {
     ],
 };
 
-static BOOTSTRAP: Object = Object {
-    name: "bootstrap",
-    doc: "A script that runs on each node before the applications start.",
-    fields: &[
-        required("script", "`s3://…`, or a path beside this file.", Shape::Text).also(&["path"]),
-        optional("arguments", "Its arguments.", Shape::List(&Shape::Loose)).also(&["args"]),
-        optional("name", "Its name in EMR; the script's unless said.", Shape::Text),
-    ],
-};
-
-static SECURITY: Object = Object {
-    name: "cluster_security",
-    doc: "Encryption and metadata service of a cluster (an EMR security configuration).",
-    fields: &[
-        optional(
-            "s3",
-            "How EMR encrypts what it writes to S3; as the bucket does unless said.",
-            Shape::Word(bucket::ENCRYPTION),
-        ),
-        optional(
-            "disks",
-            "Whether local disks are encrypted with the stack's own key; false unless said.",
-            Shape::Boolean,
-        ),
-        optional("in_transit", "Certificates for traffic between nodes: `s3://…/certificates.zip`.", Shape::Text),
-        optional("imds", "Metadata service; `v2` unless said, where the release works so.", Shape::Word(IMDS))
-            .also(&["imdsv2"]),
-    ],
-};
-
-const IMDS: &[(&str, &str)] = &[("v2", "IMDSv2 only"), ("v1-and-v2", "IMDSv1 too, which older releases need")];
-
-static SCALING: Object = Object {
-    name: "managed_scaling",
-    doc: "EMR's own scaling.",
-    fields: &[
-        required("min", "Never fewer.", Shape::Integer(1, 100_000)).also(&["minimum"]),
-        required("max", "Never more.", Shape::Integer(1, 100_000)).also(&["maximum"]),
-        optional("unit", "What is counted; `instances` unless said, `fleet-units` with fleets.", Shape::Word(UNITS)),
-        optional("max_on_demand", "At most so many on demand; all unless said.", Shape::Integer(0, 100_000)),
-        optional("max_core", "At most so many core nodes; all unless said.", Shape::Integer(1, 100_000)),
-    ],
-};
-
-const UNITS: &[(&str, &str)] =
-    &[("instances", "machines"), ("vcpu", "virtual processors"), ("fleet-units", "units of fleets")];
-
 static LOGS: Object = Object {
     name: "logs",
     doc: "Where a cluster's logs go.",
@@ -214,24 +165,25 @@ pub(super) fn read(decoder: &Decoder<'_>, span: &Span, node: &Node) -> Option<Cl
     });
     let nodes = nodes::read(&fields, known);
     let root_disk_gib = fields.gib("root_disk", 10, 100);
-    let configurations = configurations(&fields);
-    let bootstrap: Vec<_> = fields.list("bootstrap").iter().filter_map(|node| bootstrap(decoder, node)).collect();
+    let configurations = software::configurations(&fields);
+    let bootstrap: Vec<_> =
+        fields.list("bootstrap").iter().filter_map(|node| software::bootstrap(decoder, node)).collect();
     let needs_patch = known.is_some_and(Release::needs_log4j_patch);
     let log4j_patch = fields.boolean_or("log4j_patch", needs_patch);
     let step_concurrency = fields.integer_or("step_concurrency", 1);
-    let security = security(&fields, known);
-    let managed_scaling = scaling(&fields);
+    let security = security::security(&fields, known);
+    let managed_scaling = security::scaling(&fields);
     let termination_protection = fields.boolean_or("termination_protection", false);
     let idle_timeout = timeout(&fields, "idle_timeout");
     let auto_termination = timeout(&fields, "auto_termination");
     fields.exclusive("idle_timeout", "auto_termination", "keep `idle_timeout`; it uses EMR's own where there is one");
     let max_lifetime = fields.duration("max_lifetime");
     let logs = logs(&fields);
-    let key = fields.name("key").or_else(|| host::only_key(&fields, false));
+    let key = fields.name("key").or_else(|| key::only(&fields, false));
     let start = fields
         .word("start")
         .map(|word| word.map(|word| if word == "with-apply" { Start::WithApply } else { Start::OnDemand }));
-    let deadline = fields.duration("start_deadline").unwrap_or_else(|| fields.default(Duration::from_secs(1_800)));
+    let deadline = fields.duration("start_deadline").unwrap_or_else(|| fields.default(Duration::from_mins(30)));
     let reaper = fields.name("reaper");
     let visible = fields.boolean_or("visible", true);
     if let Some(release) = known {
@@ -337,155 +289,6 @@ fn applications(fields: &Fields<'_, '_>, release: Option<Release>) -> Vec<Spanne
         decoder.report(Diagnostic::at(&key.span, "the cluster has no applications").hint("e.g. [Spark, Hadoop]"));
     }
     list
-}
-
-fn configurations(fields: &Fields<'_, '_>) -> Vec<Spanned<Configuration>> {
-    let decoder = fields.decoder;
-    let table = fields.table("configurations").iter();
-    table
-        .filter_map(|(key, node)| Some(Spanned::new(configuration(decoder, &key.text, node)?, key.span.clone())))
-        .collect()
-}
-
-fn configuration(decoder: &Decoder<'_>, classification: &str, node: &Node) -> Option<Configuration> {
-    let what = format!("configuration `{classification}`");
-    if !matches!(node.data, Data::Map(_)) && !node.is_null() {
-        let error = Diagnostic::at(&node.span, format!("{what} must be a map, not {}", node.kind()));
-        decoder.report(error.hint("e.g. `spark-defaults: { spark.executor.memory: 4g }`"));
-        return None;
-    }
-    let mut properties = IndexMap::new();
-    let mut configurations = Vec::new();
-    for (key, node) in decoder.entries(node, &what) {
-        if let Data::Map(_) = node.data {
-            configurations.extend(configuration(decoder, &key.text, node));
-        } else if let Some(value) = decoder.loose(node, &format!("`{}` of {what}", key.text), Place::Anywhere) {
-            properties.insert(key.text.clone(), value.into_text());
-        }
-    }
-    Some(Configuration { classification: classification.to_owned(), properties, configurations })
-}
-
-fn bootstrap(decoder: &Decoder<'_>, node: &Node) -> Option<Spanned<Bootstrap>> {
-    let what = "a bootstrap script";
-    let (script, arguments, name) = if let Data::Map(_) = node.data {
-        let fields = Fields::open(decoder, &BOOTSTRAP, what, &node.span, node)?;
-        let script = fields.text("script");
-        let arguments = texts(&fields, "arguments");
-        (script?, arguments, fields.fixed("name"))
-    } else {
-        (decoder.text(node, what)?, Vec::new(), None)
-    };
-    let shown = script.value.shown();
-    let name = name
-        .unwrap_or_else(|| Spanned::new(shown.rsplit('/').next().unwrap_or_default().to_owned(), script.span.clone()));
-    if name.is_empty() || name.chars().count() > NAME {
-        let error =
-            Diagnostic::at(&name.span, format!("a bootstrap script's name has {} characters", name.chars().count()));
-        decoder.report(error.hint(format!("EMR takes 1 to {NAME}")));
-    }
-    let place = script.span.clone();
-    let script = match script.value.as_fixed() {
-        Some(path) if !path.contains("://") => {
-            Script::File(FilePath { written: path.to_owned(), path: decoder.find_path(path, &place.file) })
-        }
-        _ if script.value.sample().starts_with("s3://") => Script::S3(script.value),
-        _ => {
-            let error = Diagnostic::at(&place, format!("{what} cannot be at `{shown}`"));
-            decoder.report(error.hint("write `s3://BUCKET/PATH`, or a path beside this file"));
-            return None;
-        }
-    };
-    Some(Spanned::new(Bootstrap { name: name.value, script, arguments }, place))
-}
-
-/// A list of texts.
-pub(super) fn texts(fields: &Fields<'_, '_>, name: &'static str) -> Vec<Text> {
-    let what = fields.what(name);
-    let list = fields.list(name).iter();
-    list.filter_map(|node| Some(fields.decoder.loose(node, &what, Place::Anywhere)?.into_text())).collect()
-}
-
-fn security(fields: &Fields<'_, '_>, release: Option<Release>) -> Spanned<ClusterSecurity> {
-    let decoder = fields.decoder;
-    let works = release.is_some_and(Release::works_with_imds_v2_only);
-    let none = ClusterSecurity { s3: None, disks: false, in_transit: None, imds_v2_only: works };
-    let Some((key, node)) = fields.entry("security") else { return fields.default(none) };
-    let Some(fields) = Fields::open(decoder, &SECURITY, "`security` of the cluster", &key.span, node) else {
-        return fields.default(none);
-    };
-    let imds = fields.word("imds");
-    if let (Some(imds), Some(release), false) = (imds.as_ref().filter(|word| word.value == "v2"), release, works) {
-        let error = Diagnostic::at(&imds.span, format!("{release} does not work with IMDSv2 alone"));
-        decoder.report(
-            error.hint("only emr-5.23.1, 5.27.1, 5.32.0 and later, and 6.2.0 and later do; write `imds: v1-and-v2`"),
-        );
-    }
-    let s3 = bucket::encryption(&fields, "s3").map(|encryption| encryption.value);
-    let disks = fields.boolean_or("disks", false);
-    if let Some(release) = release.filter(|release| *disks && !release.has_disk_encryption()) {
-        let error = Diagnostic::at(&disks.span, format!("{release} cannot encrypt root disks"));
-        decoder.report(error.hint("emr-5.24.0 and later can"));
-    }
-    let in_transit = fields.text("in_transit").and_then(|object| {
-        let sample = object.sample();
-        if !(sample.starts_with("s3://") && sample.ends_with(".zip")) {
-            let error = Diagnostic::at(&object.span, "`in_transit` must name a zip file in S3");
-            decoder
-                .report(error.hint("s3://BUCKET/certificates.zip, with privateKey.pem and certificateChain.pem in it"));
-            return None;
-        }
-        Some(TransitCertificates { object: object.value })
-    });
-    let imds_v2_only = imds.map_or(works, |word| word.value == "v2");
-    Spanned::new(ClusterSecurity { s3, disks: disks.value, in_transit, imds_v2_only }, key.span.clone())
-}
-
-fn scaling(fields: &Fields<'_, '_>) -> Option<Spanned<ManagedScaling>> {
-    let decoder = fields.decoder;
-    let (key, node) = fields.entry("managed_scaling")?;
-    let fleets = fields.has("fleets");
-    let fields = Fields::open(decoder, &SCALING, "`managed_scaling` of the cluster", &key.span, node)?;
-    let number =
-        |name| fields.integer(name).map(|number| number.map(|number| u32::try_from(number).unwrap_or(u32::MAX)));
-    let (min, max) = (number("min"), number("max"));
-    let (max_on_demand, max_core) = (number("max_on_demand"), number("max_core"));
-    let unit = fields.word("unit");
-    let counts_fleets = unit.as_ref().map_or(fleets, |unit| unit.value == "fleet-units");
-    if let Some(unit) = unit.as_ref().filter(|_| counts_fleets != fleets) {
-        let error = Diagnostic::at(
-            &unit.span,
-            format!("`unit: {}` does not go with {}", unit.value, if fleets { "fleets" } else { "groups" }),
-        );
-        decoder.report(error.hint(if fleets {
-            "with fleets it is `fleet-units`"
-        } else {
-            "with groups it is `instances` or `vcpu`"
-        }));
-    }
-    let (min, max) = (min?, max?);
-    if min.value > max.value {
-        let error = Diagnostic::at(&min.span, format!("`min` {} is more than `max` {}", min.value, max.value));
-        decoder.report(error.related(&max.span, "`max` is here").hint("swap them?"));
-    }
-    for limit in [&max_on_demand, &max_core].into_iter().flatten().filter(|limit| limit.value > max.value) {
-        let error = Diagnostic::at(&limit.span, format!("{} is more than `max` {}", limit.value, max.value));
-        decoder.report(error.related(&max.span, "`max` is here").hint("lower it, or leave it out"));
-    }
-    let unit = match unit.map(|unit| unit.value) {
-        Some("vcpu") => ScalingUnit::Vcpu,
-        _ if counts_fleets => ScalingUnit::FleetUnits,
-        _ => ScalingUnit::Instances,
-    };
-    let value = |number: Option<Spanned<u32>>| number.map(|number| number.value);
-    let scaling = ManagedScaling {
-        unit,
-        min: min.value,
-        max: max.value,
-        max_on_demand: value(max_on_demand),
-        max_core: value(max_core),
-    };
-    Some(Spanned::new(scaling, key.span.clone()))
 }
 
 /// An idle timeout within EMR's bounds (`AutoTerminationPolicy`: 60 s to 604,800 s).

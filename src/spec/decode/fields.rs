@@ -23,6 +23,8 @@ pub(super) struct Fields<'d, 'a> {
     /// The place of its key, for what is missing and for defaults.
     pub(super) span: Span,
     entries: &'d [(Key, Node)],
+    /// Fields that are written under a wrong name, so that one slip is one error.
+    meant: Vec<(&'static Field, &'d (Key, Node))>,
 }
 
 impl<'d, 'a> Fields<'d, 'a> {
@@ -48,31 +50,41 @@ impl<'d, 'a> Fields<'d, 'a> {
                 return None;
             }
         };
-        let fields = Self { decoder, object, label, span: span.clone(), entries };
+        let mut fields = Self { decoder, object, label, span: span.clone(), entries, meant: Vec::new() };
         fields.check_keys();
         Some(fields)
     }
 
-    fn check_keys(&self) {
-        for (key, _) in self.entries.iter().filter(|(key, _)| self.object.field(&key.text).is_none()) {
+    fn check_keys(&mut self) {
+        for entry in self.entries.iter().filter(|(key, _)| self.object.field(&key.text).is_none()) {
+            let (key, _) = entry;
+            let meant = self.near(&key.text);
+            let hint = match meant {
+                Some(field) => format!("did you mean `{}`?", field.name),
+                None => {
+                    let names = self.object.fields.iter().map(|field| field.name);
+                    format!("{} has {}", self.label, choices(names).replace(" or ", " and "))
+                }
+            };
             let error = Diagnostic::at(&key.span, format!("unknown field `{}` in {}", key.text, self.label));
-            self.decoder.report(error.hint(self.meant(&key.text)));
+            self.decoder.report(error.hint(hint));
+            self.meant.extend(meant.map(|field| (field, entry)));
         }
-        for field in self.object.fields.iter().filter(|field| field.required && self.written(field.name).is_none()) {
-            let error = Diagnostic::at(&self.span, format!("missing field `{}` in {}", field.name, self.label));
-            self.decoder.report(error.hint(explain(field)));
+        for field in self.object.fields.iter().filter(|field| field.required) {
+            let meant = self.meant.iter().any(|(meant, _)| meant.name == field.name);
+            if !meant && self.written(field.name).is_none() {
+                let error = Diagnostic::at(&self.span, format!("missing field `{}` in {}", field.name, self.label));
+                self.decoder.report(error.hint(explain(field)));
+            }
         }
     }
 
-    /// The hint for an unknown field.
-    fn meant(&self, wrong: &str) -> String {
-        let names = || self.object.fields.iter().map(|field| field.name);
-        let also = || self.object.fields.iter().flat_map(|field| field.also.iter().copied());
-        if let Some(near) = nearest(wrong, names().chain(also())) {
-            let field = self.object.fields.iter().find(|field| field.name == near || field.also.contains(&near));
-            return format!("did you mean `{}`?", field.map_or(near, |field| field.name));
-        }
-        format!("{} has {}", self.label, choices(names()).replace(" or ", " and "))
+    /// The field that an unknown one was probably meant to be.
+    fn near(&self, wrong: &str) -> Option<&'static Field> {
+        let fields = self.object.fields;
+        let words = fields.iter().flat_map(|field| field.also.iter().copied().chain([field.name]));
+        let near = nearest(wrong, words)?;
+        fields.iter().find(|field| field.name == near || field.also.contains(&near))
     }
 
     /// Whether the field is written.
@@ -94,7 +106,16 @@ impl<'d, 'a> Fields<'d, 'a> {
     }
 
     fn written(&self, name: &str) -> Option<(&'d Key, &'d Node)> {
-        self.entries.iter().find(|(key, _)| key.text == name).map(|(key, node)| (key, node))
+        let exact = self.entries.iter().find(|(key, _)| key.text == name);
+        // A slip of the pen holds the right value; under another word, only a single value is sure to.
+        let slip = || {
+            let mut slips = self.meant.iter().filter(|(field, _)| field.name == name);
+            let (_, entry) = slips.find(|(_, (key, node))| {
+                matches!(node.data, Data::Scalar { .. }) || nearest(&key.text, [name]).is_some()
+            })?;
+            Some(*entry)
+        };
+        exact.or_else(slip).map(|(key, node)| (key, node))
     }
 
     /// The field's value, if written.
@@ -191,8 +212,7 @@ impl<'d, 'a> Fields<'d, 'a> {
     pub(super) fn name(&self, name: &'static str) -> Option<Spanned<String>> {
         let node = self.node(name)?;
         let kind = match &self.object.field(name)?.shape {
-            Shape::Name(kind) => *kind,
-            Shape::Either([Shape::Name(kind), ..]) => *kind,
+            Shape::Name(kind) | Shape::Either([Shape::Name(kind), ..]) => *kind,
             _ => return None,
         };
         self.decoder.name(node, &self.what(name), kind)

@@ -8,31 +8,12 @@ use ipnet::IpNet;
 use super::{
     super::{
         error::{Diagnostic, choices, nearest},
-        model::{
-            Departed, Disk, FilePath, Host, HostUsers, Image, Instance, Key as SshKey, KeySource, Place, Server,
-            Spanned, Text,
-        },
+        model::{Departed, Disk, FilePath, Host, HostUsers, Image, Instance, Place, Server, Spanned},
         shape::{Kind, Object, Shape, optional, required},
         tables::{IMAGES, type_malformed},
         tree::{Data, Key, Node},
     },
-    Decoder, Fields,
-};
-
-/// An SSH key.
-pub(super) static KEY: Object = Object {
-    name: "key",
-    doc: "An SSH key: yours (`public_key`), or made for the stack (`generate: true`).",
-    fields: &[
-        optional("public_key", "Your public key: a path, or the key's line itself.", Shape::Text)
-            .also(&["path", "file"]),
-        optional(
-            "generate",
-            "Whether to make an ed25519 key, its private half in a file that only you can read.",
-            Shape::Boolean,
-        ),
-        optional("name", "The key pair's name in EC2; STACK-KEY unless said.", Shape::Text),
-    ],
+    Decoder, Fields, key,
 };
 
 /// A host.
@@ -114,75 +95,6 @@ static USERS: Object = Object {
 const DEPARTED: &[(&str, &str)] =
     &[("lock", "locked, keys removed, files kept"), ("delete", "removed with their files")];
 
-/// EC2's limit on a key pair's name.
-const KEY_NAME: usize = 255;
-
-/// Reads a key.
-pub(super) fn read_key(decoder: &Decoder<'_>, key: &Key, node: &Node) -> Option<SshKey> {
-    let fields = Fields::open(decoder, &KEY, format!("key `{}`", key.text), &key.span, node)?;
-    let name = match fields.text("name") {
-        Some(name) => name,
-        None => {
-            let stack = decoder.scope.stack.borrow().clone().map(|stack| stack.pieces.concat()).unwrap_or_default();
-            Spanned::new(Text::fixed(format!("{stack}-{}", key.text)), key.span.clone())
-        }
-    };
-    let sample = name.sample();
-    if sample.is_empty() || sample.chars().count() > KEY_NAME || !sample.is_ascii() {
-        let message = format!("EC2 refuses the key pair's name, of {} characters", sample.chars().count());
-        decoder
-            .report(Diagnostic::at(&name.span, message).hint(format!("1 to {KEY_NAME} ASCII characters are allowed")));
-    }
-    let generate = fields.boolean("generate");
-    let public = fields.fixed("public_key");
-    let wanted = generate.as_ref().is_some_and(|generate| generate.value);
-    if wanted {
-        fields.exclusive(
-            "public_key",
-            "generate",
-            "keep `public_key` for your own key, or `generate: true` for a new one",
-        );
-    }
-    let source = match (public, generate) {
-        (Some(public), _) => public_key(decoder, public)?,
-        (None, Some(generate)) if wanted => generate.map(|_| KeySource::Generate),
-        _ if fields.has("public_key") || fields.has("generate") && !wanted && fields.boolean("generate").is_none() => {
-            return None;
-        }
-        _ => {
-            let error =
-                Diagnostic::at(&key.span, format!("{} has neither `public_key` nor `generate: true`", fields.label));
-            decoder.report(
-                error.hint("`{ public_key: ~/.ssh/id_ed25519.pub }`, or `{ generate: true }` to have one made"),
-            );
-            return None;
-        }
-    };
-    Some(SshKey { name, source })
-}
-
-fn public_key(decoder: &Decoder<'_>, text: Spanned<String>) -> Option<Spanned<KeySource>> {
-    if text.contains("PRIVATE KEY") {
-        let error = Diagnostic::at(&text.span, "this is a private key; a public one belongs here");
-        decoder.report(error.hint("take it out of the file at once, and put the `.pub` file's path here"));
-        return None;
-    }
-    let mut words = text.split_whitespace();
-    let algorithm = words.next().unwrap_or_default();
-    if !(algorithm.starts_with("ssh-") || algorithm.starts_with("ecdsa-") || algorithm.starts_with("sk-"))
-        || words.next().is_none()
-    {
-        let path = decoder.find_path(&text, &text.span.file);
-        return Some(text.map(|written| KeySource::File(FilePath { written, path })));
-    }
-    if !matches!(algorithm, "ssh-ed25519" | "ssh-rsa") {
-        let error = Diagnostic::at(&text.span, format!("EC2 takes no `{algorithm}` keys"));
-        decoder.report(error.hint("it takes ed25519 and RSA: `ssh-keygen -t ed25519`"));
-        return None;
-    }
-    Some(text.map(|text| KeySource::Inline(text.trim().to_owned())))
-}
-
 /// What only a host that the stack makes can have.
 const MADE_ONLY: [&str; 11] = [
     "type",
@@ -199,8 +111,8 @@ const MADE_ONLY: [&str; 11] = [
 ];
 
 /// Reads a host.
-pub(super) fn read(decoder: &Decoder<'_>, key: &Key, node: &Node) -> Option<Host> {
-    let fields = Fields::open(decoder, &HOST, format!("host `{}`", key.text), &key.span, node)?;
+pub(super) fn read(decoder: &Decoder<'_>, name: &Key, node: &Node) -> Option<Host> {
+    let fields = Fields::open(decoder, &HOST, format!("host `{}`", name.text), &name.span, node)?;
     let via = fields.name("via");
     let own_key = fields.name("key");
     let login = login(&fields);
@@ -217,27 +129,9 @@ pub(super) fn read(decoder: &Decoder<'_>, key: &Key, node: &Node) -> Option<Host
         (Place::Instance(Box::new(instance?)), image_login)
     };
     let made = matches!(place, Place::Instance(_));
-    let key = own_key.or_else(|| only_key(&fields, made && !fields.has("key")));
+    let key = own_key.or_else(|| key::only(&fields, made && !fields.has("key")));
     let login = login.unwrap_or_else(|| fields.default(image_login.unwrap_or("ubuntu").to_owned()));
     Some(Host { place, login, via, key, users, services })
-}
-
-/// The key that a host has without saying: the spec's only one.
-pub(super) fn only_key(fields: &Fields<'_, '_>, needed: bool) -> Option<Spanned<String>> {
-    let names = fields.decoder.names(Kind::Key);
-    if let [only] = &*names {
-        return Some(fields.default((*only).to_owned()));
-    }
-    if needed {
-        let error = Diagnostic::at(&fields.span, format!("{} has no SSH key", fields.label));
-        let hint = if names.is_empty() {
-            "declare one: `keys: { admin: { generate: true } }`".into()
-        } else {
-            format!("say which, `key:` {}", choices(names.iter().copied()))
-        };
-        fields.decoder.report(error.hint(hint));
-    }
-    None
 }
 
 fn server(fields: &Fields<'_, '_>) -> Option<Server> {
@@ -289,11 +183,15 @@ fn instance(fields: &Fields<'_, '_>) -> Option<Instance> {
             ssh_from.push(range);
         }
     }
+    let complete = ssh_from.len() == fields.many("ssh_from").len();
     let ports = ports::read(fields);
     let role = fields.name("role");
     let elastic_ip = fields.boolean_or("elastic_ip", false);
     let protect = fields.boolean_or("protect", false);
     let private_address = fields.address4("private_address");
+    if !complete {
+        return None;
+    }
     Some(Instance {
         subnet: subnet?,
         instance_type: instance_type?,
@@ -313,8 +211,9 @@ impl Decoder<'_> {
     /// An instance type, by its form.
     pub(super) fn instance_type(&self, node: &Node, what: &str) -> Option<Spanned<String>> {
         let (text, shown) = self.fixed_shown(node, what)?;
-        if let Some(hint) = type_malformed(&text) {
-            let hint = hint
+        if let Some(malformed) = type_malformed(&text) {
+            let hint = malformed
+                .hint
                 .filter(|_| shown == text.value)
                 .unwrap_or_else(|| "a type is FAMILY.SIZE, e.g. t3.micro or m5.xlarge".into());
             self.report(Diagnostic::at(&text.span, format!("`{shown}` is no instance type")).hint(hint));

@@ -58,6 +58,13 @@ static SUBNET: Object = Object {
 pub(super) fn read(decoder: &Decoder<'_>, span: &Span, node: &Node) -> Option<Network> {
     let fields = Fields::open(decoder, &NETWORK, "the network", span, node)?;
     let cidr = fields.range4("cidr").filter(|cidr| check_prefix(decoder, cidr, "a VPC"));
+    if let Some(cidr) = cidr.as_ref().filter(|cidr| {
+        let first = cidr.network().octets();
+        first[0] == 0 || first[0] == 127 || first[0] >= 224 || first[..2] == [169, 254]
+    }) {
+        let error = Diagnostic::at(&cidr.span, format!("{} cannot be a VPC's range: it is reserved", cidr.value));
+        decoder.report(error.hint("choose a private range: 10.0.0.0/16, 172.16.0.0/16 or 192.168.0.0/16"));
+    }
     let zones: Vec<_> = fields.list("zones").iter().filter_map(|node| zone(decoder, node, "a zone")).collect();
     for (at, zone) in zones.iter().enumerate() {
         if let Some(first) = zones[..at].iter().find(|first| first.value == zone.value) {
@@ -83,7 +90,10 @@ pub(super) fn read(decoder: &Decoder<'_>, span: &Span, node: &Node) -> Option<Ne
         decoder.report(error.hint("e.g. `public: { cidr: 10.0.0.0/24, route: internet }`"));
     }
     check_ranges(decoder, cidr.as_ref(), &subnets);
-    check_nat(decoder, &subnets);
+    // A subnet that could not be read may be the one with the internet route.
+    if subnets.len() == fields.table("subnets").len() {
+        check_nat(decoder, &subnets);
+    }
     Some(Network { cidr: cidr?, zones, subnets, endpoints })
 }
 
@@ -101,6 +111,9 @@ fn subnet(decoder: &Decoder<'_>, name: &str, span: &Span, node: &Node, zones: &[
     if let Some(own) = own.as_ref().filter(|own| !zones.is_empty() && !zones.contains(own)) {
         let error = Diagnostic::at(&own.span, format!("zone `{}` is not among the network's `zones`", own.value));
         decoder.report(error.hint(format!("it can be {}", choices(zones.iter().map(|zone| zone.as_str())))));
+    }
+    if route.is_none() && fields.has("route") {
+        return None;
     }
     let route = route.unwrap_or_else(|| fields.default(Route::None));
     Some(Subnet { cidr: cidr?, route, zone: own.or_else(|| zones.first().cloned()) })
@@ -158,7 +171,7 @@ fn check_ranges(decoder: &Decoder<'_>, vpc: Option<&Spanned<Ipv4Net>>, subnets: 
                 second.1.value, second.0, first.1.value, first.0
             );
             let error = Diagnostic::at(&second.1.span, message).related(&first.1.span, "the other range");
-            decoder.report(error.maybe_hint(vpc.and_then(|vpc| free(vpc, subnets, second.1.prefix_len()))));
+            decoder.report(error.maybe_hint(vpc.and_then(|vpc| free(vpc.value, subnets, second.1.prefix_len()))));
         }
         if widest.is_none_or(|(_, range)| range.broadcast() < cidr.broadcast()) {
             widest = Some((name, cidr));
@@ -167,7 +180,7 @@ fn check_ranges(decoder: &Decoder<'_>, vpc: Option<&Spanned<Ipv4Net>>, subnets: 
 }
 
 /// The first free range of a size.
-fn free(vpc: &Ipv4Net, subnets: &Table<Subnet>, prefix: u8) -> Option<String> {
+fn free(vpc: Ipv4Net, subnets: &Table<Subnet>, prefix: u8) -> Option<String> {
     let overlaps = |a: &Ipv4Net, b: &Ipv4Net| a.contains(b) || b.contains(a);
     let free = vpc
         .subnets(prefix)

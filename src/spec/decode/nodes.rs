@@ -137,12 +137,11 @@ pub(super) fn read(cluster: &Fields<'_, '_>, release: Option<Release>) -> Option
             Diagnostic::at(&key.span, "task nodes need core nodes").hint("add `core: { type: m5.xlarge, count: 1 }`"),
         );
     }
-    if let Some(Some(master)) = &master {
-        if !matches!(master.count.value, 1 | 3) {
-            let error =
-                Diagnostic::at(&master.count.span, format!("a cluster cannot have {} masters", master.count.value));
-            decoder.report(error.hint("1, or 3 for high availability"));
-        }
+    if let Some(Some(master)) = &master
+        && !matches!(master.count.value, 1 | 3)
+    {
+        let error = Diagnostic::at(&master.count.span, format!("a cluster cannot have {} masters", master.count.value));
+        decoder.report(error.hint("1, or 3 for high availability"));
     }
     if let Some(Some(core)) = core.as_ref().filter(|core| core.as_ref().is_some_and(|core| core.count.value == 0)) {
         let error = Diagnostic::at(&core.count.span, "core nodes cannot be 0");

@@ -12,7 +12,8 @@ use super::{
         shape::{Kind, Object, Shape, optional, required},
         tree::{Data, Key, Node},
     },
-    Decoder, Fields, cluster,
+    Decoder, Fields,
+    cluster::software::texts,
 };
 
 /// A pipeline.
@@ -115,7 +116,7 @@ pub(super) fn read(decoder: &Decoder<'_>, key: &Key, node: &Node) -> Option<Pipe
     let bucket = fields.name("bucket");
     let schedule = schedule(&fields);
     let retries = fields.integer_or("retries", 2);
-    let wait = fields.duration("retry_wait").unwrap_or_else(|| fields.default(Duration::from_secs(300)));
+    let wait = fields.duration("retry_wait").unwrap_or_else(|| fields.default(Duration::from_mins(5)));
     let mut folders = IndexMap::new();
     for (key, node) in fields.table("folders") {
         if let Some(folder) = decoder.folder(node, &format!("folder `{}`", key.text)) {
@@ -217,7 +218,7 @@ fn secret(decoder: &Decoder<'_>, key: &Key, node: &Node) -> Option<SecretSource>
 fn job(decoder: &Decoder<'_>, key: &Key, node: &Node) -> Option<Job> {
     let fields = Fields::open(decoder, &JOB, format!("job `{}`", key.text), &key.span, node)?;
     let script = folder_name(&fields, "script");
-    let (arguments, spark) = (cluster::texts(&fields, "arguments"), cluster::texts(&fields, "spark"));
+    let (arguments, spark) = (texts(&fields, "arguments"), texts(&fields, "spark"));
     // EMR's limit on a step's arguments; checked here in part, and in full with the rendered step.
     let length: usize = arguments.iter().chain(&spark).map(|text| text.sample().len() + 1).sum();
     if length > 10_240 {

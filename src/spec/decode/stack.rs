@@ -7,12 +7,12 @@ use super::{
         check,
         error::{Diagnostic, nearest},
         interpolate::{Place, Resolved},
-        model::{Span, Spanned, Spec, Text},
+        model::{Access, Span, Spanned, Spec, Text},
         shape::{Object, Shape, optional, required},
         tables::{REGIONS, REGIONS_DATE},
         tree::{Data, Key, Node},
     },
-    Decoder, Fields, access, bucket, cluster, host, network, pipeline,
+    Decoder, Fields, access, bucket, cluster, host, key, network, pipeline,
     scalar::surprise,
 };
 
@@ -36,7 +36,7 @@ pub(in crate::spec) static SPEC: Object = Object {
         )
         .also(&["variables"]),
         optional("network", "The VPC and its subnets.", Shape::Object(&network::NETWORK)).also(&["vpc"]),
-        optional("keys", "SSH keys by name.", Shape::Table(&Shape::Object(&host::KEY))).also(&["key_pairs"]),
+        optional("keys", "SSH keys by name.", Shape::Table(&Shape::Object(&key::KEY))).also(&["key_pairs"]),
         optional("access", "IAM roles, policies and users.", Shape::Object(&access::ACCESS)).also(&["iam"]),
         optional("buckets", "S3 buckets by name.", Shape::Table(&Shape::Object(&bucket::BUCKET)))
             .also(&["storage", "s3"]),
@@ -63,7 +63,7 @@ pub(in crate::spec) fn read(
         tags: IndexMap::new(),
         network: None,
         keys: IndexMap::new(),
-        access: Default::default(),
+        access: Access::default(),
         buckets: IndexMap::new(),
         hosts: IndexMap::new(),
         cluster: None,
@@ -82,7 +82,7 @@ pub(in crate::spec) fn read(
     spec.network = fields.entry("network").and_then(|(key, node)| {
         network::read(decoder, &key.span, node).map(|network| Spanned::new(network, key.span.clone()))
     });
-    spec.keys = table(&fields, "keys", "key", |key, node| host::read_key(decoder, key, node));
+    spec.keys = table(&fields, "keys", "key", |key, node| key::read(decoder, key, node));
     spec.access = access::read(&fields);
     spec.buckets = table(&fields, "buckets", "bucket", |key, node| bucket::read(decoder, key, node));
     spec.hosts = table(&fields, "hosts", "host", |key, node| host::read(decoder, key, node));

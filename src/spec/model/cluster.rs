@@ -212,7 +212,7 @@ pub struct ClusterSecurity {
     pub disks: bool,
     /// Certificates for encryption between nodes.
     pub in_transit: Option<TransitCertificates>,
-    /// Whether nodes refuse IMDSv1. True by default for the releases that work so.
+    /// Whether nodes refuse the old metadata service (`IMDSv1`). True by default for the releases that work so.
     pub imds_v2_only: bool,
 }
 

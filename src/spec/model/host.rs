@@ -71,7 +71,7 @@ pub struct Server {
     pub port: Spanned<u16>,
 }
 
-/// An EC2 instance. Always: encrypted disk, IMDSv2 only.
+/// An EC2 instance. Always: encrypted disk, `IMDSv2` only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instance {
     /// Name in [`super::Network::subnets`].

@@ -50,7 +50,7 @@ fn the_sketch_is_valid() {
     let cluster = spec.cluster.as_ref().unwrap();
     assert!(*cluster.log4j_patch && !cluster.security.imds_v2_only);
     assert!(!cluster.security.needs_configuration());
-    assert_eq!(cluster.idle_timeout.as_ref().unwrap().value, Duration::from_secs(3600));
+    assert_eq!(cluster.idle_timeout.as_ref().unwrap().value, Duration::from_hours(1));
     assert_eq!(spec.pipelines["nyc311"].schedule.as_ref().unwrap().to_string(), "02:00 UTC");
 }
 

@@ -9,7 +9,7 @@ use super::super::{
     Decoder,
 };
 
-/// What a statement may have (docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html).
+/// What a statement may have (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>).
 const STATEMENT: [&str; 9] =
     ["Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Principal", "NotPrincipal", "Condition"];
 const DOCUMENT: [&str; 3] = ["Version", "Id", "Statement"];
@@ -50,15 +50,17 @@ impl Decoder<'_> {
                 );
             }
             Some((_, Node { data: Data::List(items), .. })) => {
-                items.iter().for_each(|item| self.statement(item, what, trust));
+                for item in items {
+                    self.statement(item, what, trust);
+                }
             }
             Some((_, statement)) => self.statement(statement, what, trust),
         }
-        if let Some((_, Node { span, data: Data::Scalar { text, .. } })) = node.get("Version") {
-            if !matches!(&**text, "2012-10-17" | "2008-10-17") {
-                let error = Diagnostic::at(span, format!("a policy's `Version` cannot be `{text}`"));
-                self.report(error.hint("it is the language's version, not yours: \"2012-10-17\""));
-            }
+        if let Some((_, Node { span, data: Data::Scalar { text, .. } })) = node.get("Version")
+            && !matches!(&**text, "2012-10-17" | "2008-10-17")
+        {
+            let error = Diagnostic::at(span, format!("a policy's `Version` cannot be `{text}`"));
+            self.report(error.hint("it is the language's version, not yours: \"2012-10-17\""));
         }
         let Document::Map(mut entries) = self.json(node, what)? else { return None };
         if !entries.iter().any(|(key, _)| key.as_fixed() == Some("Version")) {
@@ -130,11 +132,13 @@ impl Decoder<'_> {
                 _ => std::slice::from_ref(actions),
             };
             for action in actions {
-                if let Data::Scalar { text, .. } = &action.data {
-                    if text != "*" && !text.contains("${") && text.split(':').count() != 2 {
-                        let error = Diagnostic::at(&action.span, format!("`{text}` is not an action"));
-                        self.report(error.hint("an action is SERVICE:OPERATION, e.g. s3:GetObject"));
-                    }
+                if let Data::Scalar { text, .. } = &action.data
+                    && text != "*"
+                    && !text.contains("${")
+                    && text.split(':').count() != 2
+                {
+                    let error = Diagnostic::at(&action.span, format!("`{text}` is not an action"));
+                    self.report(error.hint("an action is SERVICE:OPERATION, e.g. s3:GetObject"));
                 }
             }
         }

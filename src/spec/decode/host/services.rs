@@ -99,7 +99,7 @@ fn docker(fields: &Fields<'_, '_>) -> Service {
 }
 
 fn luigi(fields: &Fields<'_, '_>) -> Service {
-    let history = fields.duration("history").unwrap_or_else(|| fields.default(Duration::from_secs(14 * 86_400)));
+    let history = fields.duration("history").unwrap_or_else(|| fields.default(Duration::from_hours(14 * 24)));
     Service::Luigi(Luigi { port: port(fields, 8_082), version: version(fields, "version", 3), history })
 }
 
