@@ -1,6 +1,6 @@
 //! A user's access key: made once, its secret written to a file that only its owner reads, and never shown.
 //!
-//! AWS tells the secret only in the answer to CreateAccessKey. A run that dies between that answer and the file leaves
+//! AWS tells the secret only in the answer to `CreateAccessKey`. A run that dies between that answer and the file leaves
 //! a key that nobody can use; a marker beside the file, written before the request, lets the next run recognise and
 //! delete it. A key whose secret is on no file here is otherwise left alone: another machine may have it.
 
@@ -118,7 +118,7 @@ impl AccessKey {
         let delete: Vec<String> = ids().filter(|id| seen.orphans.contains(id)).collect();
         let make = delete.len() == seen.keys.len();
         let left = || seen.keys.iter().filter(|key| !delete.contains(&key.id));
-        let activate = if left().any(|key| key.active) { None } else { left().last().map(|key| key.id.clone()) };
+        let activate = if left().any(|key| key.active) { None } else { left().next_back().map(|key| key.id.clone()) };
         Todo { delete, make, activate, moved: None }
     }
 }
@@ -378,12 +378,13 @@ fn key_named(text: &str, profile: &str) -> Option<String> {
     ids.next()
 }
 
-/// Removes the files of `profile`, and what an interrupted run left beside them.
+/// Removes the files of `profile`, and what an interrupted run left beside them; not one that others share.
 fn forget(folder: &Path, profile: &str) -> Result<()> {
     for path in small_files(folder)? {
         let Ok(text) = fs::read_to_string(&path) else { continue };
         let is_marker = serde_json::from_str(&text).is_ok_and(|marker: Marker| marker.profile == profile);
-        if is_marker || key_named(&text, profile).is_some() {
+        let is_shared = text.lines().filter(|line| line.trim_start().starts_with('[')).count() > 1;
+        if is_marker || (key_named(&text, profile).is_some() && !is_shared) {
             remove_file(&path)?;
         }
     }

@@ -18,6 +18,11 @@ const DEFAULT_VERSION: &str = "2008-10-17";
 pub struct PolicyDocument(Value);
 
 impl PolicyDocument {
+    /// The document that `value` is.
+    pub fn new(value: Value) -> Self {
+        Self(value)
+    }
+
     /// Reads a document, as it is or percent-encoded as IAM returns it.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
         let value = Self::value_of(text).context("the policy document is not JSON")?;
@@ -72,12 +77,6 @@ impl PartialEq for PolicyDocument {
 }
 
 impl Eq for PolicyDocument {}
-
-impl From<Value> for PolicyDocument {
-    fn from(value: Value) -> Self {
-        Self(value)
-    }
-}
 
 /// The one spelling of all documents that mean the same.
 fn canonical(document: &Value) -> Value {

@@ -173,11 +173,15 @@ impl IamPolicy {
     /// Reads the policy that stands in the way of a create, if it is the stack's.
     async fn half_made(&self, cx: &StepContext<'_, Cloud>) -> Result<IamPolicyObserved> {
         let (cloud, iam) = (cx.world, &cx.world.clients.iam);
-        let (region, account) = (&cloud.names.region, &cloud.names.account);
-        let arn = format!("arn:{}:iam::{account}:policy{}{}", partition(region), path(cloud), self.name);
-        // One of this name under another path is not found, and not ours: the plan would have known it.
+        let identities = cloud.unread().identities().await?;
+        let taken = identities.policies.iter().find(|policy| policy.policy_name() == Some(&self.name));
+        let arn = taken.and_then(|policy| policy.arn.clone()).unwrap_or_else(|| {
+            // Made so recently that the read does not show it.
+            let (region, account) = (&cloud.names.region, &cloud.names.account);
+            format!("arn:{}:iam::{account}:policy{}{}", partition(region), path(cloud), self.name)
+        });
         let tags = tags_of(cloud, &arn).await?.unwrap_or_default();
-        must_be_ours(cx, "the policy", &self.name, &tags)?;
+        must_be_ours(cx, "the policy", &arn, &tags)?;
         let versions = iam.list_policy_versions().policy_arn(&arn).into_paginator().items().send();
         let versions: Vec<_> = versions.try_collect().await.explain("iam:ListPolicyVersions")?;
         let (current, older): (Vec<_>, Vec<_>) = versions.iter().partition(|version| version.is_default_version());
@@ -198,8 +202,16 @@ fn path(cloud: &Cloud) -> String {
 /// The ARNs of what is attached to the stack's roles and users.
 fn held_by_ours(cloud: &Cloud, identities: &Identities) -> BTreeSet<String> {
     let ours = |tags: &[Tag]| from_iam(tags).get(STACK_TAG) == Some(&cloud.names.stack);
-    let roles = identities.roles.iter().filter(|role| ours(role.tags())).map(|role| role.attached_managed_policies());
-    let users = identities.users.iter().filter(|user| ours(user.tags())).map(|user| user.attached_managed_policies());
+    let roles = identities
+        .roles
+        .iter()
+        .filter(|role| ours(role.tags()))
+        .map(aws_sdk_iam::types::RoleDetail::attached_managed_policies);
+    let users = identities
+        .users
+        .iter()
+        .filter(|user| ours(user.tags()))
+        .map(aws_sdk_iam::types::UserDetail::attached_managed_policies);
     roles.chain(users).flat_map(arns).collect()
 }
 
@@ -245,16 +257,18 @@ async fn release(cx: &StepContext<'_, Cloud>, observed: &IamPolicyObserved) -> R
     let mut others = Vec::new();
     for role in identities.roles.iter().filter(|role| arns(role.attached_managed_policies()).contains(arn)) {
         let name = role.role_name().unwrap_or_default();
-        match is_ours(role.tags()) {
-            true => Holder::Role(name).detach(cloud, arn).await?,
-            false => others.push(format!("role {name}")),
+        if is_ours(role.tags()) {
+            Holder::Role(name).detach(cloud, arn).await?;
+        } else {
+            others.push(format!("role {name}"));
         }
     }
     for user in identities.users.iter().filter(|user| arns(user.attached_managed_policies()).contains(arn)) {
         let name = user.user_name().unwrap_or_default();
-        match is_ours(user.tags()) {
-            true => Holder::User(name).detach(cloud, arn).await?,
-            false => others.push(format!("user {name}")),
+        if is_ours(user.tags()) {
+            Holder::User(name).detach(cloud, arn).await?;
+        } else {
+            others.push(format!("user {name}"));
         }
     }
     if !others.is_empty() {
