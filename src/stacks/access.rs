@@ -26,7 +26,7 @@ impl Stack<'_> {
             let resource = IamPolicy {
                 name: policy.name.resolve(account),
                 description: policy.description.as_ref().map(|text| text.resolve(account)).unwrap_or_default(),
-                document: PolicyDocument::from(policy.document.resolve(account)),
+                document: PolicyDocument::new(policy.document.resolve(account)),
                 tags: self.tags::<IamPolicy>(name),
             };
             let link = self.graph.add_at(origin(&policy.span), name, resource);
@@ -115,13 +115,13 @@ impl Stack<'_> {
             let statements = [grants::stack_key(self.names, true)];
             inline.insert("infra-key".into(), json!({ "Version": "2012-10-17", "Statement": statements }));
         }
-        inline.into_iter().map(|(name, document)| (name, PolicyDocument::from(document))).collect()
+        inline.into_iter().map(|(name, document)| (name, PolicyDocument::new(document))).collect()
     }
 }
 
 fn trust(trust: &Trust, account: &str, partition: &str) -> PolicyDocument {
     let domain = if partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
-    PolicyDocument::from(match trust {
+    PolicyDocument::new(match trust {
         Trust::Document(document) => document.resolve(account),
         Trust::Services(services) => {
             // EC2 alone has a domain of its own in China; the others answer to the common one.

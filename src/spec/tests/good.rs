@@ -66,7 +66,7 @@ fn an_overlay_changes_values_and_each_keeps_its_place() {
     assert!(lake.span.file.ends_with("nyc311.yaml"), "a named thing keeps the place where it was first named");
     assert!(lake.protect.span.file.ends_with("prod.yaml"));
     assert_eq!(lake.name.sample(), "nyc311-prod-lake-000000000000");
-    assert_eq!(spec.access.roles["EMR_DefaultRole"].name.sample(), "nyc311-prod-emr-service");
+    assert_eq!(spec.access.roles["emr_service"].name.sample(), "nyc311-prod-emr-service");
     let Nodes::Groups { core: Some(core), .. } = &spec.cluster.as_ref().unwrap().nodes else { panic!() };
     assert_eq!((core.instance_type.as_str(), core.count.value), ("m5.xlarge", 6));
 }
