@@ -59,12 +59,11 @@ impl<'d, 'a> Fields<'d, 'a> {
         for entry in self.entries.iter().filter(|(key, _)| self.object.field(&key.text).is_none()) {
             let (key, _) = entry;
             let meant = self.near(&key.text);
-            let hint = match meant {
-                Some(field) => format!("did you mean `{}`?", field.name),
-                None => {
-                    let names = self.object.fields.iter().map(|field| field.name);
-                    format!("{} has {}", self.label, choices(names).replace(" or ", " and "))
-                }
+            let hint = if let Some(field) = meant {
+                format!("did you mean `{}`?", field.name)
+            } else {
+                let names = self.object.fields.iter().map(|field| field.name);
+                format!("{} has {}", self.label, choices(names).replace(" or ", " and "))
             };
             let error = Diagnostic::at(&key.span, format!("unknown field `{}` in {}", key.text, self.label));
             self.decoder.report(error.hint(hint));
