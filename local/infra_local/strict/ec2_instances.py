@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2 import utils as ec2_utils
 from moto.ec2.models.elastic_block_store import EBSBackend
+from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS
 from moto.ec2.models.instances import Instance, InstanceBackend
 from moto.ec2.responses import EC2Response
 
@@ -82,6 +84,8 @@ def _launch() -> None:
             if self.ebs_encryption_by_default:
                 ebs["Encrypted"] = True
         kwargs["block_device_mappings"] = mappings
+        if not kwargs.get("launch_template"):
+            kwargs["is_instance_type_default"] = True  # checked already; moto's own check compares 1,000 types
         kwargs["security_group_ids"] = list(kwargs.get("security_group_ids") or [])
         reservation = original(self, image_id, count, user_data, security_group_names, **kwargs)
         for instance in reservation.instances:
@@ -105,6 +109,12 @@ def _launch() -> None:
         return mappings
 
 
+@lru_cache
+def offered(region: str) -> frozenset[str]:
+    """The instance types of a region."""
+    return frozenset(row["InstanceType"] for row in INSTANCE_TYPE_OFFERINGS["region"].get(region, []))
+
+
 def _check_launch(response, backend) -> None:
     """The checks in AWS's order; each error names what is missing."""
     image_id, key = response._get_param("ImageId"), response._get_param("KeyName")
@@ -115,7 +125,7 @@ def _check_launch(response, backend) -> None:
     if key and key not in backend.key_pairs:
         refuse("InvalidKeyPair.NotFound", f"The key pair '{key}' does not exist")
     kind = response._get_param("InstanceType")
-    if kind and not backend.describe_instance_type_offerings("region", {"instance-type": [kind]}):
+    if kind and kind not in offered(response.region):
         refuse("InvalidParameterValue", f"Invalid value '{kind}' for InstanceType.")
     _check_profile(response)
     subnet_id = response._get_param("SubnetId")
@@ -221,7 +231,7 @@ def _modify() -> None:
         if stopped_only and instance.state != "stopped":
             refuse("IncorrectInstanceState", f"The instance '{instance.id}' is not in the 'stopped' state.")
         kind = self._get_param("InstanceType.Value")
-        if kind and not self.ec2_backend.describe_instance_type_offerings("region", {"instance-type": [kind]}):
+        if kind and kind not in offered(self.region):
             refuse("InvalidParameterValue", f"Invalid value '{kind}' for InstanceType.")
         groups = self._get_param("Groups", [])
         if groups:
