@@ -228,10 +228,10 @@ async fn interrupted(stack: &Stack, desired: &Graph<Cloud>, after: Duration) {
 
 #[tokio::test]
 async fn an_interrupted_apply_or_destroy_is_finished_by_the_next() {
-    let stack = stack("network", &[]).await;
-    let mut draft = Draft::new(&stack);
-    platform(&mut draft, "10.7");
     for after in [200, 350, 500, 700, 1000, 1500] {
+        let stack = stack("network", &[]).await;
+        let mut draft = Draft::new(&stack);
+        platform(&mut draft, "10.7");
         interrupted(&stack, &draft.graph, Duration::from_millis(after)).await;
         stack.converge(&draft.graph).await;
         interrupted(&stack, &Graph::default(), Duration::from_millis(after)).await;
