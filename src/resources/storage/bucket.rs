@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
-use engine::{Address, Diff, Effect, Inventory, Ref, Resource, Result, StepContext};
+use engine::{Address, Diff, Effect, Inventory, Ref, Resource, Result, StepContext, World};
 use futures::future::try_join_all;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -128,10 +128,13 @@ impl Resource<Cloud> for Bucket {
 
     async fn create(&self, cx: &StepContext<'_, Cloud>) -> Result<BucketObserved> {
         let cloud = cx.world;
-        if !self.continue_half_made(cx).await? {
+        // Asked before making: in its oldest region S3 "makes" a bucket that the account has already.
+        if cloud.unread().own_buckets().await?.contains(&self.name) {
+            self.may_continue(cx).await?;
+        } else {
             match self.make(cloud).await {
-                // Somebody was faster, or S3 did not know its own bucket a moment ago.
-                Err(error) if error.is(&["BucketAlreadyOwnedByYou"]) => drop(self.continue_half_made(cx).await?),
+                // S3 did not list it a moment ago.
+                Err(error) if error.is(&["BucketAlreadyOwnedByYou"]) => self.may_continue(cx).await?,
                 Err(error) if error.is(&["BucketAlreadyExists"]) => {
                     let name = &self.name;
                     return Err(anyhow::Error::from(error).context(format!(
@@ -254,16 +257,13 @@ impl Bucket {
         cloud.settle(settings::BUSY, send).await.map(drop)
     }
 
-    /// Whether a bucket of that name is there that an interrupted run began; one that isn't ours is an error.
-    async fn continue_half_made(&self, cx: &StepContext<'_, Cloud>) -> Result<bool> {
+    /// The account has a bucket of that name: fine if an interrupted run began it, an error if it isn't ours.
+    async fn may_continue(&self, cx: &StepContext<'_, Cloud>) -> Result<()> {
         let (cloud, name) = (cx.world, self.name.as_str());
         let tags = match settings::tags(cloud, name).await {
-            // Where it is another account's, S3 answers no question about it; CreateBucket will say so.
-            Err(error) if error.is(&["NoSuchBucket", "AccessDenied"]) => return Ok(false),
             Err(error) if error.is(settings::ELSEWHERE) => {
                 let region = &cloud.names.region;
-                let why =
-                    format!("a bucket {name} exists already, in another region than {region}: choose another name");
+                let why = format!("bucket {name} exists already, in another region than {region}: choose another name");
                 return Err(anyhow::Error::from(error).context(why));
             }
             tags => tags?,
@@ -276,7 +276,7 @@ impl Bucket {
                 cx.address(),
             );
         }
-        Ok(true)
+        Ok(())
     }
 }
 

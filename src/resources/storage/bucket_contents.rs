@@ -72,19 +72,24 @@ pub(super) async fn purge(
     let mut from = None;
     let mut gone = 0;
     loop {
-        let page = page(cloud, bucket, prefix, from).await?;
+        let page = page(cloud, bucket, prefix, from.clone()).await?;
         let picked = page.versions.iter().filter(|version| pick(version));
         let batch: Vec<ObjectIdentifier> = picked
             .map(|version| ObjectIdentifier::builder().key(&version.key).set_version_id(version.id.clone()).build())
             .collect::<Result<_, _>>()?;
+        let picked = batch.len();
         // A page holds at most as many as one request may delete.
-        if !batch.is_empty() {
-            gone += batch.len();
+        if picked > 0 {
             delete(cloud, bucket, batch).await?;
+            gone += picked;
             told(gone);
         }
-        let Some(next) = page.next else { return Ok(gone) };
-        from = Some(next);
+        match page.next {
+            None => return Ok(gone),
+            // What a page ends with may be gone by now: the same place is looked at again.
+            Some(_) if picked > 0 => {}
+            next => from = next,
+        }
     }
 }
 

@@ -58,8 +58,8 @@ pub struct BucketObjectObserved {
     pub sha256: Option<String>,
     /// The media type.
     pub content_type: String,
-    /// The stack that it belongs to by its metadata.
-    pub stack: Option<String>,
+    /// Whether it is the stack's by its metadata.
+    pub ours: bool,
     /// The resource that it is by its metadata.
     pub address: Option<String>,
     /// The resource that the spec has for the key.
@@ -103,7 +103,7 @@ impl Resource<Cloud> for BucketObject {
             diff.push("sha256", json!(observed.sha256), json!(sha256), Effect::InPlace);
         }
         // Of what somebody else wrote, that it is another thing says it all.
-        if observed.stack.is_some() {
+        if observed.ours {
             diff.field("content_type", observed.content_type.as_str(), content_type.as_deref().unwrap_or(UNTYPED))
                 .field("address", &observed.address.as_deref(), &Some(observed.wanted_address.as_str()));
         }
@@ -125,7 +125,7 @@ impl Resource<Cloud> for BucketObject {
             key: key.clone(),
             sha256: Some(sha256.clone()),
             content_type: content_type.clone().unwrap_or_else(|| UNTYPED.to_owned()),
-            stack: Some(stack),
+            ours: true,
             address: Some(address.clone()),
             wanted_address: address,
         })
@@ -142,8 +142,8 @@ impl Resource<Cloud> for BucketObject {
     }
 
     async fn delete(observed: &BucketObjectObserved, cx: &StepContext<'_, Cloud>) -> Result<()> {
-        let BucketObjectObserved { bucket, key, stack, .. } = observed;
-        if stack.as_ref() != Some(&ascii(&cx.world.names.stack)) {
+        let BucketObjectObserved { bucket, key, ours, .. } = observed;
+        if !ours {
             cx.progress(format!("s3://{bucket}/{key} was overwritten by somebody else: left alone"));
             return Ok(());
         }
@@ -166,12 +166,13 @@ async fn read(cloud: &Cloud, bucket: &str, key: &str, name: &str) -> Result<Opti
         head => head?,
     };
     let metadata = |name: &str| head.metadata().and_then(|metadata| metadata.get(name)).cloned();
+    let ours = metadata(STACK) == Some(ascii(&cloud.names.stack));
     Ok(Some(BucketObjectObserved {
         bucket: bucket.to_owned(),
         key: key.to_owned(),
-        sha256: sha256(&head),
+        sha256: if ours { sha256(&head) } else { None },
         content_type: head.content_type().unwrap_or(UNTYPED).to_owned(),
-        stack: metadata(STACK),
+        ours,
         address: metadata(ADDRESS),
         wanted_address: ascii(&Address::new(BucketObject::KIND, name).to_string()),
     }))

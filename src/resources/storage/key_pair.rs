@@ -132,7 +132,7 @@ impl Resource<Cloud> for KeyPair {
 
     /// The private file stays: it is the user's, and the next `apply` takes it up again.
     async fn delete(observed: &KeyPairObserved, cx: &StepContext<'_, Cloud>) -> Result<()> {
-        let request = cx.world.clients.ec2.delete_key_pair().key_pair_id(&observed.id);
+        let request = cx.world.clients.ec2.delete_key_pair().key_name(&observed.name);
         Ok(gone_is_ok(request.send().await.explain("ec2:DeleteKeyPair"))?)
     }
 }

