@@ -196,11 +196,10 @@ fn path(cloud: &Cloud) -> String {
 
 /// The ARNs of what is attached to the stack's roles and users.
 fn held_by_ours(cloud: &Cloud, identities: &Identities) -> BTreeSet<String> {
-    let ours = |tags: &[Tag]| from_iam(tags).get(STACK_TAG) == Some(&cloud.names.stack);
     let roles = identities
         .roles
         .iter()
-        .filter(|role| ours(role.tags()))
+        .filter(|role| is_ours(cloud, role.tags()))
         .map(aws_sdk_iam::types::RoleDetail::attached_managed_policies);
     let users = identities
         .users
