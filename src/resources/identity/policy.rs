@@ -7,18 +7,18 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::bail;
-use aws_sdk_iam::types::{ManagedPolicyDetail, Tag};
+use anyhow::ensure;
+use aws_sdk_iam::types::ManagedPolicyDetail;
 use engine::{Address, Diff, Identity, Inventory, Resource, Result, StepContext, World};
 use futures::future::try_join_all;
 use serde::Serialize;
 
 use super::{
     PolicyDocument,
-    shared::{HELD, Holder, TAKEN, arns, from_iam, into_iam, must_be_ours, own_name, partition},
+    shared::{HELD, Holder, TAKEN, arns, from_iam, into_iam, is_ours, must_be_ours, own_name, partition},
 };
 use crate::{
-    cloud::{Answered, Cloud, CloudError, Explain, Identities, STACK_TAG, Tags, gone_is_ok, missing_is_none},
+    cloud::{Answered, Cloud, CloudError, Explain, Identities, Tags, gone_is_ok, missing_is_none},
     resources::tagging::{self, TagChanges},
 };
 
@@ -73,7 +73,7 @@ impl Resource<Cloud> for IamPolicy {
         let candidates = identities.policies.iter().filter(|policy| {
             policy.path() == Some(&own_path)
                 || policy.arn().is_some_and(|arn| held.contains(arn))
-                || policy.policy_name().is_some_and(|name| cloud.names.identities.contains(name))
+                || policy.arn().is_some_and(|arn| cloud.names.identities.contains(name_in(arn)))
         });
         let reads = candidates.map(|policy| async move {
             let tags = tags_of(cloud, policy.arn().unwrap_or_default()).await?;
@@ -154,18 +154,13 @@ impl Resource<Cloud> for IamPolicy {
 
     async fn delete(observed: &IamPolicyObserved, cx: &StepContext<'_, Cloud>) -> Result<()> {
         let (cloud, arn) = (cx.world, &observed.arn);
+        release(cloud, arn).await?;
         for version in &observed.older {
             delete_version(cloud, arn, version).await?;
         }
         let request = cloud.clients.iam.delete_policy().policy_arn(arn);
         let send = || async { gone_is_ok(request.clone().send().await.explain("iam:DeletePolicy")) };
-        match send().await {
-            Err(error) if error.is(HELD) => {
-                release(cx, observed).await?;
-                Ok(cloud.settle(HELD, send).await?)
-            }
-            result => Ok(result?),
-        }
+        Ok(cloud.settle(HELD, send).await?)
     }
 }
 
@@ -174,7 +169,7 @@ impl IamPolicy {
     async fn half_made(&self, cx: &StepContext<'_, Cloud>) -> Result<IamPolicyObserved> {
         let (cloud, iam) = (cx.world, &cx.world.clients.iam);
         let identities = cloud.unread().identities().await?;
-        let taken = identities.policies.iter().find(|policy| policy.policy_name() == Some(&self.name));
+        let taken = identities.policies.iter().find(|policy| policy.arn().map(name_in) == Some(&self.name));
         let arn = taken.and_then(|policy| policy.arn.clone()).unwrap_or_else(|| {
             // Made so recently that the read does not show it.
             let (region, account) = (&cloud.names.region, &cloud.names.account);
@@ -201,18 +196,22 @@ fn path(cloud: &Cloud) -> String {
 
 /// The ARNs of what is attached to the stack's roles and users.
 fn held_by_ours(cloud: &Cloud, identities: &Identities) -> BTreeSet<String> {
-    let ours = |tags: &[Tag]| from_iam(tags).get(STACK_TAG) == Some(&cloud.names.stack);
     let roles = identities
         .roles
         .iter()
-        .filter(|role| ours(role.tags()))
+        .filter(|role| is_ours(cloud, role.tags()))
         .map(aws_sdk_iam::types::RoleDetail::attached_managed_policies);
     let users = identities
         .users
         .iter()
-        .filter(|user| ours(user.tags()))
+        .filter(|user| is_ours(cloud, user.tags()))
         .map(aws_sdk_iam::types::UserDetail::attached_managed_policies);
     roles.chain(users).flat_map(arns).collect()
+}
+
+/// The policy's name: what its ARN ends in. (moto gives no `PolicyName` beside it.)
+fn name_in(arn: &str) -> &str {
+    arn.rsplit('/').next().unwrap_or(arn)
 }
 
 async fn tags_of(cloud: &Cloud, arn: &str) -> Result<Option<Tags>, CloudError> {
@@ -226,9 +225,10 @@ fn read(policy: &ManagedPolicyDetail, tags: Tags) -> IamPolicyObserved {
     let (current, older): (Vec<_>, Vec<_>) =
         policy.policy_version_list().iter().partition(|version| version.is_default_version());
     let document = current.first().and_then(|version| version.document()).unwrap_or_default();
+    let arn = policy.arn().unwrap_or_default();
     IamPolicyObserved {
-        arn: policy.arn().unwrap_or_default().to_owned(),
-        name: policy.policy_name().unwrap_or_default().to_owned(),
+        arn: arn.to_owned(),
+        name: name_in(arn).to_owned(),
         document: PolicyDocument::reported(document),
         older: in_age(older.into_iter().filter_map(|version| version.version_id.clone())),
         tags,
@@ -248,39 +248,39 @@ async fn delete_version(cloud: &Cloud, arn: &str, version: &str) -> Result<(), C
     gone_is_ok(request.send().await.explain("iam:DeletePolicyVersion"))
 }
 
-/// Lets go of a policy that AWS will not delete yet: detaches it from the stack's own roles and users (which take its
-/// successor later) and deletes the versions that appeared since it was read. Others' roles are left alone.
-async fn release(cx: &StepContext<'_, Cloud>, observed: &IamPolicyObserved) -> Result<()> {
-    let (cloud, arn) = (cx.world, &observed.arn);
+/// Detaches a policy that is to be deleted. Roles and users that go have gone by now; those that stay and take its
+/// successor do so later. Others' are left alone.
+async fn release(cloud: &Cloud, arn: &str) -> Result<()> {
+    let pages = cloud.clients.iam.list_entities_for_policy().policy_arn(arn).into_paginator().send();
+    let pages = missing_is_none(pages.try_collect().await.explain("iam:ListEntitiesForPolicy"), &["NoSuchEntity"])?;
+    let pages = pages.unwrap_or_default();
+    let roles: Vec<&str> =
+        pages.iter().flat_map(|page| page.policy_roles()).filter_map(|role| role.role_name()).collect();
+    let users: Vec<&str> =
+        pages.iter().flat_map(|page| page.policy_users()).filter_map(|user| user.user_name()).collect();
+    let groups = pages.iter().flat_map(|page| page.policy_groups()).filter_map(|group| group.group_name());
+    let mut others: Vec<String> = groups.map(|group| format!("group {group}")).collect();
+    if roles.is_empty() && users.is_empty() && others.is_empty() {
+        return Ok(());
+    }
     let identities = cloud.unread().identities().await?;
-    let is_ours = |tags: &[Tag]| from_iam(tags).get(STACK_TAG) == Some(&cloud.names.stack);
-    let mut others = Vec::new();
-    for role in identities.roles.iter().filter(|role| arns(role.attached_managed_policies()).contains(arn)) {
+    for role in identities.roles.iter().filter(|role| role.role_name().is_some_and(|name| roles.contains(&name))) {
         let name = role.role_name().unwrap_or_default();
-        if is_ours(role.tags()) {
+        if is_ours(cloud, role.tags()) {
             Holder::Role(name).detach(cloud, arn).await?;
         } else {
             others.push(format!("role {name}"));
         }
     }
-    for user in identities.users.iter().filter(|user| arns(user.attached_managed_policies()).contains(arn)) {
+    for user in identities.users.iter().filter(|user| user.user_name().is_some_and(|name| users.contains(&name))) {
         let name = user.user_name().unwrap_or_default();
-        if is_ours(user.tags()) {
+        if is_ours(cloud, user.tags()) {
             Holder::User(name).detach(cloud, arn).await?;
         } else {
             others.push(format!("user {name}"));
         }
     }
-    if !others.is_empty() {
-        bail!(
-            "the policy {} is still attached to {}, not the stack's: detach it there",
-            observed.name,
-            others.join(", ")
-        );
-    }
-    let now = identities.policies.iter().find(|policy| policy.arn() == Some(arn));
-    for version in now.map(|policy| read(policy, Tags::new()).older).unwrap_or_default() {
-        delete_version(cloud, arn, &version).await?;
-    }
+    let (name, others) = (name_in(arn), others.join(", "));
+    ensure!(others.is_empty(), "the policy {name} is still attached to {others}, not the stack's: detach it there");
     Ok(())
 }

@@ -12,10 +12,10 @@ use serde::Serialize;
 
 use super::{
     IamRole,
-    shared::{HELD, TAKEN, from_iam, into_iam, must_be_ours, own_name},
+    shared::{HELD, TAKEN, from_iam, into_iam, is_ours, must_be_ours, own_name},
 };
 use crate::{
-    cloud::{Answered, Cloud, CloudError, Explain, STACK_TAG, Tags, gone_is_ok, missing_is_none},
+    cloud::{Answered, Cloud, CloudError, Explain, Tags, gone_is_ok, missing_is_none},
     resources::tagging::{self, TagChanges},
 };
 
@@ -65,8 +65,7 @@ impl Resource<Cloud> for InstanceProfile {
             anyhow::Ok(all)
         };
         let (identities, all) = tokio::try_join!(cloud.identities(), all)?;
-        let ours =
-            identities.roles.iter().filter(|role| from_iam(role.tags()).get(STACK_TAG) == Some(&cloud.names.stack));
+        let ours = identities.roles.iter().filter(|role| is_ours(cloud, role.tags()));
         let our_roles: BTreeSet<&str> = ours.filter_map(|role| role.role_name()).collect();
         let candidates = all.iter().filter(|profile| {
             profile.roles().iter().all(|role| our_roles.contains(role.role_name()))

@@ -141,7 +141,8 @@ impl Resource<Cloud> for IamRole {
         }
         let arns = made(cx, &self.policies)?;
         let grants = self.grants(|link| arns.get(link.address()).cloned());
-        Holder::Role(name).change(cloud, diff, (&observed.grants, &grants), &self.tags).await?;
+        let left = observed.grants.left(diff, &arns);
+        Holder::Role(name).change(cloud, diff, (&left, &grants), &self.tags).await?;
         Ok(IamRoleObserved {
             description: Some(self.description.clone()),
             trust: self.trust.clone(),

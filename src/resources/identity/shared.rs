@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use aws_sdk_iam::types::{AttachedPolicy, PolicyDetail, Tag};
 use engine::{Address, Diff, Ref, Result, StepContext};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{IamPolicy, PolicyDocument};
 use crate::{
@@ -28,6 +29,11 @@ pub(super) fn into_iam(tags: &Tags) -> Vec<Tag> {
 pub(super) fn from_iam(tags: &[Tag]) -> Tags {
     let ours = tags.iter().filter(|tag| !tag.key().starts_with("aws:"));
     ours.map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect()
+}
+
+/// True when the tags are this stack's.
+pub(super) fn is_ours(cloud: &Cloud, tags: &[Tag]) -> bool {
+    tags.iter().any(|tag| tag.key() == STACK_TAG && tag.value() == cloud.names.stack)
 }
 
 /// The name that the tags claim within `kind`, if they are this stack's: IAM's lists hold the whole account.
@@ -91,6 +97,18 @@ impl Grants {
     ) -> Self {
         let own = policies.iter().map(|link| arn_of(link).unwrap_or_else(|| link.address().to_string()));
         Self { attached: managed.iter().cloned().chain(own).collect(), inline: inline.clone() }
+    }
+
+    /// What is left of what was observed when the diff was made. A policy that was made since may have the ARN of one
+    /// that was deleted for it, and a deleted one is attached no more.
+    pub(super) fn left(&self, diff: &Diff, made: &BTreeMap<Address, String>) -> Self {
+        let coming = diff.changes.iter().filter(|change| change.field == "attached");
+        let coming: Vec<&str> =
+            coming.filter_map(|change| change.to.as_array()).flatten().filter_map(Value::as_str).collect();
+        let made = made.iter().filter(|(address, _)| coming.contains(&address.to_string().as_str()));
+        let made: BTreeSet<&String> = made.map(|(_, arn)| arn).collect();
+        let attached = self.attached.iter().filter(|arn| !made.contains(arn)).cloned().collect();
+        Self { attached, inline: self.inline.clone() }
     }
 
     /// Compares: one field for the attachments, one for each inline policy.

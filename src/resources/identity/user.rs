@@ -131,7 +131,8 @@ impl Resource<Cloud> for IamUser {
         let (cloud, name) = (cx.world, &observed.name);
         let arns = made(cx, &self.policies)?;
         let grants = self.grants(|link| arns.get(link.address()).cloned());
-        Holder::User(name).change(cloud, diff, (&observed.grants, &grants), &self.tags).await?;
+        let left = observed.grants.left(diff, &arns);
+        Holder::User(name).change(cloud, diff, (&left, &grants), &self.tags).await?;
         let mut access_keys = observed.access_keys.clone();
         if diff.touches("access_key") {
             let profile = access_key::profile_of(cloud, &observed.spec_name);
