@@ -90,11 +90,8 @@ impl Resource<Cloud> for IamPolicy {
     fn diff(&self, observed: &IamPolicyObserved, _known: &Inventory) -> Diff {
         let Self { name, description: _, document, tags } = self;
         let mut diff = Diff::default();
-        diff.fixed("name", &observed.name, name).field("document", &observed.document, document).map(
-            "tags",
-            &observed.tags,
-            tags,
-        );
+        diff.fixed("name", &observed.name, name);
+        diff.field("document", &observed.document, document).map("tags", &observed.tags, tags);
         diff
     }
 
@@ -196,17 +193,10 @@ fn path(cloud: &Cloud) -> String {
 
 /// The ARNs of what is attached to the stack's roles and users.
 fn held_by_ours(cloud: &Cloud, identities: &Identities) -> BTreeSet<String> {
-    let roles = identities
-        .roles
-        .iter()
-        .filter(|role| is_ours(cloud, role.tags()))
-        .map(aws_sdk_iam::types::RoleDetail::attached_managed_policies);
-    let users = identities
-        .users
-        .iter()
-        .filter(|user| is_ours(cloud, user.tags()))
-        .map(aws_sdk_iam::types::UserDetail::attached_managed_policies);
-    roles.chain(users).flat_map(arns).collect()
+    let roles = identities.roles.iter().filter(|role| is_ours(cloud, role.tags()));
+    let users = identities.users.iter().filter(|user| is_ours(cloud, user.tags()));
+    let of_roles = roles.flat_map(|role| arns(role.attached_managed_policies()));
+    of_roles.chain(users.flat_map(|user| arns(user.attached_managed_policies()))).collect()
 }
 
 /// The policy's name: what its ARN ends in. (moto gives no `PolicyName` beside it.)
@@ -252,19 +242,19 @@ async fn delete_version(cloud: &Cloud, arn: &str, version: &str) -> Result<(), C
 /// successor do so later. Others' are left alone.
 async fn release(cloud: &Cloud, arn: &str) -> Result<()> {
     let pages = cloud.clients.iam.list_entities_for_policy().policy_arn(arn).into_paginator().send();
-    let pages = missing_is_none(pages.try_collect().await.explain("iam:ListEntitiesForPolicy"), &["NoSuchEntity"])?;
-    let pages = pages.unwrap_or_default();
-    let roles: Vec<&str> =
-        pages.iter().flat_map(|page| page.policy_roles()).filter_map(|role| role.role_name()).collect();
-    let users: Vec<&str> =
-        pages.iter().flat_map(|page| page.policy_users()).filter_map(|user| user.user_name()).collect();
-    let groups = pages.iter().flat_map(|page| page.policy_groups()).filter_map(|group| group.group_name());
-    let mut others: Vec<String> = groups.map(|group| format!("group {group}")).collect();
+    let pages: Result<Vec<_>, CloudError> = pages.try_collect().await.explain("iam:ListEntitiesForPolicy");
+    let (mut roles, mut users, mut others) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+    for page in missing_is_none(pages, &["NoSuchEntity"])?.unwrap_or_default() {
+        roles.extend(page.policy_roles.into_iter().flatten().filter_map(|role| role.role_name));
+        users.extend(page.policy_users.into_iter().flatten().filter_map(|user| user.user_name));
+        let groups = page.policy_groups.into_iter().flatten().filter_map(|group| group.group_name);
+        others.extend(groups.map(|group| format!("group {group}")));
+    }
     if roles.is_empty() && users.is_empty() && others.is_empty() {
         return Ok(());
     }
     let identities = cloud.unread().identities().await?;
-    for role in identities.roles.iter().filter(|role| role.role_name().is_some_and(|name| roles.contains(&name))) {
+    for role in identities.roles.iter().filter(|role| role.role_name().is_some_and(|name| roles.contains(name))) {
         let name = role.role_name().unwrap_or_default();
         if is_ours(cloud, role.tags()) {
             Holder::Role(name).detach(cloud, arn).await?;
@@ -272,7 +262,7 @@ async fn release(cloud: &Cloud, arn: &str) -> Result<()> {
             others.push(format!("role {name}"));
         }
     }
-    for user in identities.users.iter().filter(|user| user.user_name().is_some_and(|name| users.contains(&name))) {
+    for user in identities.users.iter().filter(|user| user.user_name().is_some_and(|name| users.contains(name))) {
         let name = user.user_name().unwrap_or_default();
         if is_ours(cloud, user.tags()) {
             Holder::User(name).detach(cloud, arn).await?;

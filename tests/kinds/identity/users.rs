@@ -93,7 +93,7 @@ async fn a_key_is_written_once_and_its_secret_never_shown() {
     let (graph, file) = (one("u", with_key(&stack)), key(&stack, "u").file);
     stack.converge(&graph).await;
     let (id, secret) = credentials(&file);
-    assert_eq!(keys(&stack).await, [id.clone()]);
+    assert_eq!(keys(&stack).await, [id.as_str()]);
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(fs::read_dir(&stack.cloud.names.secrets).unwrap().count(), 1, "nothing else is left beside it");
     assert!(secret.len() >= 40);
@@ -134,7 +134,7 @@ async fn a_lost_key_is_reported_and_only_rotation_replaces_it() {
     let (_, outcome) = stack.apply(&rotation).await;
     assert!(outcome.is_complete(), "{:#?}", outcome.failed);
     let (new, _) = credentials(&key(&stack, "u").file);
-    assert_eq!(keys(&stack).await, [new.clone()]);
+    assert_eq!(keys(&stack).await, [new.as_str()]);
     assert!(new != id);
     assert!(stack.plan(&graph).await.is_empty());
 
@@ -152,7 +152,7 @@ async fn a_run_that_died_before_it_wrote_the_secret_is_made_good() {
     let name = stack.cloud.names.unique("u");
     stack.converge(&one("u", user(&stack, "u"))).await;
     let (graph, file) = (one("u", with_key(&stack)), key(&stack, "u").file);
-    let mark = |before: &[String]| {
+    let mark = |before: &[&str]| {
         let at = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
         let marker = json!({ "profile": name, "at": at, "before": before });
         fs::write(file.with_file_name("u.credentials.pending"), marker.to_string()).unwrap();
@@ -161,21 +161,21 @@ async fn a_run_that_died_before_it_wrote_the_secret_is_made_good() {
     mark(&[]);
     assert_eq!(stack.converge(&graph).await, ["update iam_user/u access_key"]);
     let first = credentials(&file).0;
-    assert_eq!(keys(&stack).await, [first.clone()]);
+    assert_eq!(keys(&stack).await, [first.as_str()]);
 
     // Died after the answer: the key is nobody's.
     fs::remove_file(&file).unwrap();
     mark(&[]);
     assert_eq!(stack.converge(&graph).await, ["update iam_user/u access_key"]);
     let second = credentials(&file).0;
-    assert_eq!(keys(&stack).await, [second.clone()]);
+    assert_eq!(keys(&stack).await, [second.as_str()]);
     assert!(first != second);
 
     // Died in a rotation, after the answer: the key in the file is still good.
-    mark(&[second.clone()]);
+    mark(&[&second]);
     iam(&stack).create_access_key().user_name(&name).send().await.unwrap();
     assert_eq!(stack.converge(&graph).await, ["update iam_user/u access_key"]);
-    assert_eq!(keys(&stack).await, [second.clone()]);
+    assert_eq!(keys(&stack).await, [second.as_str()]);
 
     // Died in a rotation, after the file was written: the old key goes.
     let made = iam(&stack).create_access_key().user_name(&name).send().await.unwrap().access_key.unwrap();
