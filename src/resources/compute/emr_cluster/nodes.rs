@@ -325,7 +325,9 @@ fn fleet(diff: &mut Diff, role: &str, from: Option<&FleetObserved>, to: Option<&
                 && same_disks(&from.disks, disk)
         })
     };
-    if from.types.len() != types.len() || !from.types.iter().all(fits) {
+    // Every fleet has a type: where none is told, they are not known (an emulator leaves them out).
+    let is_known = !from.types.is_empty();
+    if is_known && (from.types.len() != types.len() || !from.types.iter().all(fits)) {
         diff.push(&format!("{role}.types"), json!(from.types), json!(types), Effect::Replaces);
     }
     if let Some((minutes, rule)) = &from.spot_rule {

@@ -27,7 +27,7 @@ pub fn explain_termination(code: Option<&str>, message: &str) -> String {
 }
 
 /// What to do, by what the message says and, failing that, by the code.
-fn remedy(code: Option<&str>, message: &str) -> Option<&'static str> {
+pub(super) fn remedy(code: Option<&str>, message: &str) -> Option<&'static str> {
     const BY_MESSAGE: &[(&str, &str)] = &[
         ("insufficient capacity", "Try another instance type, another zone, or on demand instead of spot"),
         (

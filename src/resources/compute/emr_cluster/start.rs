@@ -12,7 +12,9 @@ use aws_sdk_emr::types::{
 use engine::{Resource, Result, StepContext};
 use tokio::time::Instant;
 
-use super::{EmrCluster, EmrClusterObserved, explain_termination, nodes::ClusterNodes, read, requests};
+use super::{
+    EmrCluster, EmrClusterObserved, explain_termination, nodes::ClusterNodes, read, reasons::remedy, requests,
+};
 use crate::cloud::{Answered, Cloud, CloudError, Explain, emr_once};
 
 /// Asks EMR for the cluster; returns its id.
@@ -50,8 +52,16 @@ pub(super) async fn start(cluster: &EmrCluster, cx: &StepContext<'_, Cloud>) -> 
         request = request.bootstrap_actions(requests::bootstrap(action));
     }
     let send = || async { request.clone().customize().config_override(emr_once()).send().await.explain(OPERATION) };
-    let answer = cloud.settle_while(may_be_sent_again, send).await?;
+    let answer = cloud.settle_while(may_be_sent_again, send).await.map_err(explain_refusal)?;
     Ok(answer.job_flow_id.answered(OPERATION)?)
+}
+
+/// What to do about a refusal, where that is known.
+fn explain_refusal(error: CloudError) -> anyhow::Error {
+    match remedy(None, &error.message) {
+        Some(remedy) => anyhow::Error::from(error).context(remedy),
+        None => error.into(),
+    }
 }
 
 /// Refusals that made nothing and that pass by themselves: roles and profiles which EMR does not know yet, and
