@@ -63,7 +63,8 @@ impl Apply {
         }
         run::ensure_permitted(&ready.plan)?;
         if ready.plan.is_empty() {
-            return finish(&session, &ready.known, &changing);
+            finish(&session, &ready.known, &changing);
+            return Ok(());
         }
         if !changing.yes && planfile.is_none() {
             ask("Apply this plan? Only `yes` is taken for yes:")?;
@@ -77,7 +78,8 @@ impl Apply {
         }
         run::carry_out(&session, &ready.plan, &ready.desired, ready.known, &changing).await?;
         // Read again: an address that was attached late is not in what its instance's step saw.
-        finish(&session, &session.observe().await?, &changing)
+        finish(&session, &session.observe().await?, &changing);
+        Ok(())
     }
 }
 
@@ -98,12 +100,12 @@ pub(super) fn ask(question: &str) -> Result {
     }
 }
 
-fn finish(session: &Session, known: &Inventory, changing: &Changing) -> Result {
+fn finish(session: &Session, known: &Inventory, changing: &Changing) {
     let outputs = output::all(known);
     if changing.json {
         let line = serde_json::json!({ "event": "outputs", "outputs": outputs });
         ui::print(&format!("{line}\n"));
-        return Ok(());
+        return;
     }
     if !outputs.is_empty() {
         ui::print(&output::table(&outputs));
@@ -112,5 +114,4 @@ fn finish(session: &Session, known: &Inventory, changing: &Changing) -> Result {
     ui::say(&format!(
         "\nNext: `infra{flags} status` shows what exists, `infra{flags} verify` checks it, `infra{flags} destroy` removes it."
     ));
-    Ok(())
 }

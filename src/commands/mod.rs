@@ -112,16 +112,16 @@ impl Cli {
         crate::ui::set_color(globals.no_color);
         match verb {
             Verb::Validate(verb) => verb.run(&globals),
-            Verb::Plan(verb) => verb.run(&globals).await,
-            Verb::Apply(verb) => verb.run(&globals).await,
-            Verb::Verify(verb) => verb.run(&globals).await,
-            Verb::Destroy(verb) => verb.run(&globals).await,
-            Verb::Status(verb) => verb.run(&globals).await,
-            Verb::Output(verb) => verb.run(&globals).await,
-            Verb::Adopt(verb) => verb.run(&globals).await,
+            Verb::Plan(verb) => Box::pin(verb.run(&globals)).await,
+            Verb::Apply(verb) => Box::pin(verb.run(&globals)).await,
+            Verb::Verify(verb) => Box::pin(verb.run(&globals)).await,
+            Verb::Destroy(verb) => Box::pin(verb.run(&globals)).await,
+            Verb::Status(verb) => Box::pin(verb.run(&globals)).await,
+            Verb::Output(verb) => Box::pin(verb.run(&globals)).await,
+            Verb::Adopt(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Schema(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),
-            Verb::Local(verb) => verb.run(&globals).await,
+            Verb::Local(verb) => Box::pin(verb.run(&globals)).await,
         }
     }
 

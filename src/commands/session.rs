@@ -1,6 +1,9 @@
 //! What every verb that asks AWS begins with: the spec, the account, the stack's view of it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+};
 
 use engine::{Graph, Inventory};
 
@@ -34,14 +37,14 @@ pub struct Session {
 pub fn load(globals: &Globals) -> Result<(PathBuf, Spec)> {
     let folder = PathBuf::from(spec::DEFAULT_FOLDER);
     // clap has read INFRA_SPEC into the flag already.
-    let file = spec::find(&folder, globals.file.as_deref(), None).map_err(spec_failure)?;
+    let file = spec::find(&folder, globals.file.as_deref(), None).map_err(|errors| spec_failure(&errors))?;
     let options =
         LoadOptions { set: variables(&globals.set)?, overlay: globals.overlay.clone(), ..LoadOptions::default() };
-    let spec = spec::load(&file, &options).map_err(spec_failure)?;
+    let spec = spec::load(&file, &options).map_err(|errors| spec_failure(&errors))?;
     Ok((file, spec))
 }
 
-fn spec_failure(errors: spec::SpecErrors) -> Failure {
+fn spec_failure(errors: &spec::SpecErrors) -> Failure {
     Failure::new(errors.render(ui::colored_stderr()))
 }
 
@@ -61,13 +64,13 @@ fn flags(globals: &Globals, file: &Path) -> String {
     }
     let by_variable = std::env::var_os("INFRA_SPEC").is_some_and(|named| Path::new(&named) == file);
     if globals.file.is_some() && !by_variable {
-        flags.push_str(&format!(" -f {}", file.display()));
+        let _ = write!(flags, " -f {}", file.display());
     }
     if let Some(overlay) = &globals.overlay {
-        flags.push_str(&format!(" --overlay {}", overlay.display()));
+        let _ = write!(flags, " --overlay {}", overlay.display());
     }
     for pair in &globals.set {
-        flags.push_str(&format!(" --set '{pair}'"));
+        let _ = write!(flags, " --set '{pair}'");
     }
     flags
 }
@@ -127,6 +130,7 @@ impl Session {
             stack: self.spec.stack.to_string(),
             place: format!("{}, {whose}", self.spec.region.value),
             notes: self.spec.notes.iter().map(|note| format!("{} ({})", note.message, note.span.place())).collect(),
+            tags: self.cloud.names.tags.clone(),
             destroys,
             width: ui::width(),
         }

@@ -52,9 +52,10 @@ pub struct State {
 impl State {
     /// How it runs, in a few words.
     pub fn summary(&self) -> String {
-        match self.lag.is_zero() {
-            true => format!("speed {}", self.speed),
-            false => format!("speed {}, describes lag {} s", self.speed, self.lag.as_secs_f64()),
+        if self.lag.is_zero() {
+            format!("speed {}", self.speed)
+        } else {
+            format!("speed {}, describes lag {} s", self.speed, self.lag.as_secs_f64())
         }
     }
 }

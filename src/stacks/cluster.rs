@@ -37,7 +37,7 @@ impl Stack<'_> {
         self.group(MASTER, format!("Master of the cluster of stack {stack}"), &cluster.span);
         self.group(NODES, format!("Nodes of the cluster of stack {stack}"), &cluster.span);
         if self.cluster_is_private() {
-            self.group(SERVICE, format!("EMR's way into the cluster of stack {stack}"), &cluster.span);
+            self.group(SERVICE, format!("Way of EMR into the cluster of stack {stack}"), &cluster.span);
         }
         for (name, rules) in self.cluster_rules() {
             self.graph.add_at(origin(&cluster.span), name, rules);
@@ -62,7 +62,7 @@ impl Stack<'_> {
                 among.insert(Rule { protocol, ports, peer, description: None });
             }
         }
-        among.extend(service.clone().map(|service| tcp(8443, service, "EMR's control")));
+        among.extend(service.clone().map(|service| tcp(8443, service, "Control by EMR")));
         let mut to_master = among.clone();
         for (name, host) in &self.spec.hosts {
             if let Some(group) = self.groups.get(name).filter(|_| host.instance().is_some()) {
@@ -78,8 +78,8 @@ impl Stack<'_> {
         let out = || BTreeSet::from([everywhere()]);
         let mut all = vec![(MASTER, rules(MASTER, to_master, out())), (NODES, rules(NODES, among, out()))];
         if service.is_some() {
-            let egress = [&master, &nodes].map(|peer| tcp(8443, peer.clone(), "EMR's control"));
-            let ingress = BTreeSet::from([tcp(9443, master, "The master's answers")]);
+            let egress = [&master, &nodes].map(|peer| tcp(8443, peer.clone(), "Control by EMR"));
+            let ingress = BTreeSet::from([tcp(9443, master, "Answers of the master")]);
             all.push((SERVICE, rules(SERVICE, ingress, BTreeSet::from(egress))));
         }
         all

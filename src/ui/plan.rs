@@ -17,6 +17,8 @@ pub struct Heading {
     pub place: String,
     /// What the user should know although it is no error.
     pub notes: Vec<String>,
+    /// The tags that everything carries; told once.
+    pub tags: BTreeMap<String, String>,
     /// Whether the plan is to destroy the stack.
     pub destroys: bool,
     /// Columns to wrap at.
@@ -43,11 +45,15 @@ pub fn render(plan: &Plan, heading: &Heading) -> String {
         let _ = writeln!(text, "\n{nothing}");
         return text;
     }
+    if !heading.tags.is_empty() && !heading.destroys {
+        let tags = heading.tags.iter().map(|(key, value)| format!("{key} {value}"));
+        let _ = writeln!(text, "Everything is tagged: {}", tags.collect::<Vec<_>>().join(", "));
+    }
     let rows: Vec<Row> = rows(plan);
     for (layer, rows) in by_layer(&rows) {
         let _ = writeln!(text, "\n{}", capitalised(layer).style(style::heading()));
         for row in rows {
-            row.render(&mut text, if heading.width == 0 { FALLBACK_WIDTH } else { heading.width });
+            row.render(&mut text, heading);
         }
     }
     for refusal in &plan.refused {
@@ -101,7 +107,8 @@ fn by_layer<'a, 'b>(rows: &'b [Row<'a>]) -> Vec<(&'a str, Vec<&'b Row<'a>>)> {
 }
 
 impl Row<'_> {
-    fn render(&self, text: &mut String, width: usize) {
+    fn render(&self, text: &mut String, heading: &Heading) {
+        let width = if heading.width == 0 { FALLBACK_WIDTH } else { heading.width };
         let (mark, verb, style) = self.mark();
         let address = self.step.address.to_string();
         let line = format!("  {mark:>2} {verb:<8} {address}");
@@ -112,7 +119,7 @@ impl Row<'_> {
         };
         let gap = 60_usize.saturating_sub(line.chars().count()).max(2);
         let _ = writeln!(text, "{}{}{}", line.style(style), " ".repeat(gap), why.style(style::dim()));
-        for detail in self.details() {
+        for detail in self.details(&heading.tags) {
             wrap(text, &detail, width);
         }
     }
@@ -126,7 +133,7 @@ impl Row<'_> {
         }
     }
 
-    fn details(&self) -> Vec<String> {
+    fn details(&self, common: &BTreeMap<String, String>) -> Vec<String> {
         match (&self.step.action, &self.step.replaces) {
             (Action::Create { .. }, Some(because)) => {
                 let mut lines = changes(because);
@@ -136,7 +143,7 @@ impl Row<'_> {
                 lines
             }
             (Action::Create { fields }, None) => {
-                let fields = value::fields(fields).join(" · ");
+                let fields = value::fields(fields, common).join(" · ");
                 if fields.is_empty() { Vec::new() } else { vec![fields] }
             }
             (Action::Update { diff }, _) => changes(diff),
@@ -171,8 +178,14 @@ fn refuse(text: &mut String, refusal: &Refusal) {
     let Refusal { address, id, reason, replaces, origin } = refusal;
     let _ = writeln!(text, "\n{}", format!("  !! REFUSED  {address} ({id}): {reason}").style(style::destroy()));
     match (replaces, origin) {
-        (Some(because), _) => changes(because).iter().for_each(|line| drop(writeln!(text, "{INDENT}{line}"))),
-        (None, _) => drop(writeln!(text, "{INDENT}it would have to be deleted: the spec no longer asks for it")),
+        (Some(because), _) => {
+            for line in changes(because) {
+                let _ = writeln!(text, "{INDENT}{line}");
+            }
+        }
+        (None, _) => {
+            let _ = writeln!(text, "{INDENT}it would have to be deleted: the spec no longer asks for it");
+        }
     }
     if let Some(origin) = origin {
         let _ = writeln!(text, "{INDENT}{}", origin.style(style::dim()));

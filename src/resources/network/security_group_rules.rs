@@ -226,7 +226,10 @@ fn work<'a>(
         }
     }
     let extra = observed.iter().filter(|(key, _)| !wanted.contains_key(*key));
-    work.revoke = extra.filter(|(_, facts)| !(shared_with_emr && facts.own_peer)).map(|(key, facts)| (key, facts.description.as_deref())).collect();
+    work.revoke = extra
+        .filter(|(_, facts)| !(shared_with_emr && facts.own_peer))
+        .map(|(key, facts)| (key, facts.description.as_deref()))
+        .collect();
     work
 }
 
