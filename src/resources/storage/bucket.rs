@@ -269,13 +269,12 @@ impl Bucket {
             tags => tags?,
         };
         let ours = tags.get(STACK_TAG) == Some(&cloud.names.stack);
-        if !ours && !(tags.is_empty() && contents::is_empty(cloud, name).await?) {
-            anyhow::bail!(
-                "bucket {name} exists already and does not belong to stack {}; `infra adopt {} {name}` takes it over",
-                cloud.names.stack,
-                cx.address(),
-            );
-        }
+        anyhow::ensure!(
+            ours || (tags.is_empty() && contents::is_empty(cloud, name).await?),
+            "bucket {name} exists already and does not belong to stack {}; `infra adopt {} {name}` takes it over",
+            cloud.names.stack,
+            cx.address(),
+        );
         Ok(())
     }
 }

@@ -31,7 +31,7 @@ pub(super) const ELSEWHERE: &[&str] =
 /// Reads all settings at once; nothing where the bucket isn't the stack's.
 pub(super) async fn read(cloud: &Cloud, bucket: &str) -> Result<Option<BucketObserved>> {
     let ours = |tags: &Tags| tags.get(STACK_TAG) == Some(&cloud.names.stack);
-    let (tags, rest) = tokio::join!(tags(cloud, bucket), read_rest(cloud, bucket));
+    let (tags, rest) = tokio::join!(tags(cloud, bucket), Box::pin(read_rest(cloud, bucket)));
     match tags {
         Ok(tags) if ours(&tags) => match rest {
             // Deleted while it was read.
@@ -48,7 +48,7 @@ pub(super) async fn read(cloud: &Cloud, bucket: &str) -> Result<Option<BucketObs
 
 /// Reads all settings of a bucket that was just made.
 pub(super) async fn read_all(cloud: &Cloud, bucket: &str) -> Result<BucketObserved, CloudError> {
-    let (tags, rest) = tokio::try_join!(tags(cloud, bucket), read_rest(cloud, bucket))?;
+    let (tags, rest) = tokio::try_join!(tags(cloud, bucket), Box::pin(read_rest(cloud, bucket)))?;
     Ok(with_tags(rest, tags))
 }
 
@@ -154,7 +154,7 @@ async fn policy(cloud: &Cloud, bucket: &str) -> Result<Value, CloudError> {
 async fn lifecycle(cloud: &Cloud, bucket: &str) -> Result<BTreeSet<ObservedRule>, CloudError> {
     let answer = cloud.clients.s3.get_bucket_lifecycle_configuration().bucket(bucket).send().await;
     let found = missing_is_none(answer.explain("s3:GetLifecycleConfiguration"), &["NoSuchLifecycleConfiguration"])?;
-    Ok(found.iter().flat_map(|found| found.rules()).map(ObservedRule::read).collect())
+    Ok(found.and_then(|found| found.rules).unwrap_or_default().iter().map(ObservedRule::read).collect())
 }
 
 /// S3's form of `tags`.

@@ -1,11 +1,6 @@
 //! The private key that `infra` makes: written once, 0600, into a folder that only its owner enters.
 
-use std::{
-    fs::{self, DirBuilder},
-    io::Write,
-    os::unix::fs::DirBuilderExt,
-    path::Path,
-};
+use std::{fs::DirBuilder, io::Write, os::unix::fs::DirBuilderExt, path::Path};
 
 use anyhow::Context;
 use engine::Result;
@@ -13,12 +8,10 @@ use ssh_key::{Algorithm, LineEnding, PrivateKey, rand_core::OsRng};
 
 /// The public part of the private key in `file`; nothing where there is no such file.
 pub(super) fn public_part(file: &Path) -> Result<Option<String>> {
-    let text = match fs::read(file) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        text => text.with_context(|| format!("cannot read {}", file.display()))?,
+    let key = match PrivateKey::read_openssh_file(file) {
+        Err(ssh_key::Error::Io(std::io::ErrorKind::NotFound)) => return Ok(None),
+        key => key.with_context(|| format!("{} is not a private key as OpenSSH writes it", file.display()))?,
     };
-    let text = PrivateKey::from_openssh(text);
-    let key = text.with_context(|| format!("{} is not a private key as OpenSSH writes it", file.display()))?;
     Ok(Some(key.public_key().to_openssh()?))
 }
 

@@ -1,8 +1,9 @@
-//! bucket_folder, bucket_object, and what becomes of a bucket's contents when it is deleted.
+//! `bucket_folder`, `bucket_object`, and what becomes of a bucket's contents when it is deleted.
 
 use std::{collections::BTreeSet, path::PathBuf};
 
 use engine::Graph;
+use futures::StreamExt;
 use infra::{
     cloud::Cloud,
     resources::{Bucket, BucketEncryption, BucketFolder, BucketObject, BucketObjectObserved, sha256_of},
@@ -123,7 +124,6 @@ async fn folders_are_found_among_thousands_of_neighbours() {
         let bucket = name(&stack);
         async move { s3.put_object().bucket(bucket).key(format!("m{number}")).send().await.unwrap() }
     });
-    use futures::StreamExt;
     let _: Vec<_> = futures::stream::iter(puts).buffer_unordered(16).collect().await;
     assert!(stack.plan(&all).await.is_empty());
 

@@ -1,4 +1,4 @@
-//! key_pair.
+//! `key_pair`.
 
 use std::{os::unix::fs::PermissionsExt, path::PathBuf};
 

@@ -1,4 +1,4 @@
-//! kms_key.
+//! `kms_key`.
 
 use aws_sdk_kms::types::{KeyState, Tag};
 use engine::Graph;
