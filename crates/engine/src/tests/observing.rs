@@ -84,9 +84,12 @@ async fn many_creates_share_their_looks() {
     assert!(toy.state().reads["subnet"] <= 8, "{:?}", toy.state().reads);
 }
 
-/// Kinds that tell when they were read and what they saw.
+/// When a kind's read began and ended, and how much it was shown.
+type Read = (Duration, Duration, usize);
+
+/// A world that remembers its reads, and for a view when it began.
 #[derive(Default, Clone)]
-struct Slow(Arc<Mutex<BTreeMap<&'static str, (Duration, Duration, usize)>>>, Option<Instant>);
+struct Slow(Arc<Mutex<BTreeMap<&'static str, Read>>>, Option<Instant>);
 
 impl World for Slow {
     fn unread(&self) -> Self {

@@ -25,17 +25,17 @@ fn seconds(step: &crate::Step) -> f64 {
     pace(step.address.kind).as_secs_f64() * if twice { 2.0 } else { 1.0 } + look
 }
 
-fn longest_chain(plan: &Plan) -> f64 {
-    let mut ends: Vec<Option<f64>> = vec![None; plan.steps.len()];
-    fn end(plan: &Plan, ends: &mut Vec<Option<f64>>, id: usize) -> f64 {
-        if let Some(end) = ends[id] {
-            return end;
-        }
-        let start = plan.waited_for(id).into_iter().map(|needed| end(plan, ends, needed)).fold(0.0, f64::max);
-        let end = start + seconds(&plan.steps[id]);
-        ends[id] = Some(end);
-        end
+/// When the step ends if nothing but its waits holds it back.
+fn end(plan: &Plan, ends: &mut Vec<Option<f64>>, id: usize) -> f64 {
+    if let Some(end) = ends[id] {
+        return end;
     }
+    let start = plan.waited_for(id).into_iter().map(|needed| end(plan, ends, needed)).fold(0.0, f64::max);
+    *ends[id].insert(start + seconds(&plan.steps[id]))
+}
+
+fn longest_chain(plan: &Plan) -> f64 {
+    let mut ends = vec![None; plan.steps.len()];
     (0..plan.steps.len()).map(|id| end(plan, &mut ends, id)).fold(0.0, f64::max)
 }
 

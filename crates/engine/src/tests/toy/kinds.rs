@@ -47,10 +47,10 @@ fn diff(shape: &impl Shape, observed: &Object, known: &Inventory) -> Diff {
     diff
 }
 
-fn resolve(
-    shape: &impl Shape,
-    cx: &StepContext<'_, Toy>,
-) -> Result<(BTreeMap<&'static str, String>, BTreeMap<&'static str, BTreeSet<String>>)> {
+/// Values, and the ids of linked objects, by field.
+type Resolved = (BTreeMap<&'static str, String>, BTreeMap<&'static str, BTreeSet<String>>);
+
+fn resolve(shape: &impl Shape, cx: &StepContext<'_, Toy>) -> Result<Resolved> {
     let fields = shape.fields().into_iter().map(|(field, value, _)| (field, value)).collect();
     let mut links: BTreeMap<&'static str, BTreeSet<String>> = BTreeMap::new();
     for (field, target, _) in shape.links() {
