@@ -65,7 +65,7 @@ def _run(options: argparse.Namespace) -> int:
         settings.set_speed(options.speed)
         settings.set_lag(options.lag)
         settings.set_default_roles(options.default_roles)
-        return daemon.serve(None if options.memory else home, options.port)
+        return daemon.serve(home, options.port, keep=not options.memory)
     if options.verb == "up":
         return _up(options, home)
     if options.verb == "down":

@@ -133,17 +133,16 @@ def log_tail(home: Path, lines: int = 40) -> str:
         return "(no log)"
 
 
-def serve(home: Path | None, port: int, ready=None) -> int:
-    """Run in the foreground until SIGTERM or SIGINT, then save."""
+def serve(home: Path, port: int, keep: bool = True, ready=None) -> int:
+    """Run in the foreground until SIGTERM or SIGINT, then save, unless nothing is to be kept."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     from infra_local.cloud import Cloud
     from infra_local.server import Server
     from infra_local.settings import settings
 
-    if home:
-        prepare_home(home)
-    cloud = Cloud(home)
+    prepare_home(home)
+    cloud = Cloud(home if keep else None)
     try:
         server = Server(port, cloud)
     except OSError as error:
@@ -164,16 +163,14 @@ def serve(home: Path | None, port: int, ready=None) -> int:
         signal.signal(number, lambda *_: stop.set())
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
     threading.Thread(target=cloud.tick, daemon=True).start()
-    if home:
-        part = home / (_FILE + ".part")
-        part.write_text(json.dumps(known))
-        part.replace(home / _FILE)
+    part = home / (_FILE + ".part")
+    part.write_text(json.dumps(known))
+    part.replace(home / _FILE)
     if ready:
         ready(known)
     stop.wait()
     cloud.stopping.set()
     server.shutdown()
     cloud.save()
-    if home:
-        (home / _FILE).unlink(missing_ok=True)
+    (home / _FILE).unlink(missing_ok=True)
     return 0
