@@ -8,7 +8,6 @@ use std::{
     collections::BTreeMap,
     process::Stdio,
     sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
 };
 
 use crate::support::{
@@ -115,7 +114,7 @@ async fn worker(verb: &str, (before, after): &(Census, Census), next: &AtomicUsi
 
 /// Runs `verb` and kills it once its n-th call has taken effect; false where it needs fewer calls.
 async fn killed_at(call: usize, verb: &str, server: &Server, project: &Project) -> bool {
-    let proxy = Proxy::start(&server.endpoint, Behaviour { latency: Duration::ZERO, silent_from: Some(call) }).await;
+    let proxy = Proxy::start(&server.endpoint, Behaviour { silent_from: Some(call), ..Behaviour::default() }).await;
     let mut command = project.command(Some(&proxy.endpoint), &["--local", "-f", SPEC, verb, "--yes"]);
     let mut child = {
         command.stdout(Stdio::null()).stderr(Stdio::null());
