@@ -133,8 +133,11 @@ def log_tail(home: Path, lines: int = 40) -> str:
         return "(no log)"
 
 
-def serve(home: Path | None, port: int, ready=None) -> int:
-    """Run in the foreground until SIGTERM or SIGINT, then save."""
+def serve(home: Path | None, port: int, memory: bool) -> int:
+    """Run in the foreground until SIGTERM or SIGINT, then save, unless everything is kept in memory.
+
+    `home` is where daemon.json says how to reach it, with `memory` as without.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     from infra_local.cloud import Cloud
@@ -143,7 +146,7 @@ def serve(home: Path | None, port: int, ready=None) -> int:
 
     if home:
         prepare_home(home)
-    cloud = Cloud(home)
+    cloud = Cloud(None if memory else home)
     try:
         server = Server(port, cloud)
     except OSError as error:
@@ -168,8 +171,6 @@ def serve(home: Path | None, port: int, ready=None) -> int:
         part = home / (_FILE + ".part")
         part.write_text(json.dumps(known))
         part.replace(home / _FILE)
-    if ready:
-        ready(known)
     stop.wait()
     cloud.stopping.set()
     server.shutdown()
