@@ -3,4 +3,12 @@
 //! The way through, with who may know whom, is drawn in ARCHITECTURE.md.
 
 pub mod cloud;
+pub mod commands;
+pub mod error;
+pub mod local;
+pub mod logging;
 pub mod resources;
+pub mod spec;
+pub mod stacks;
+pub mod ui;
+pub mod workspace;

@@ -1,4 +1,5 @@
 //! The one integration binary: two that link the AWS SDK would cost twice.
 
+mod crash;
 mod kinds;
 mod support;

@@ -38,6 +38,15 @@ struct Entry {
     token: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     id: Option<String>,
+    /// For a create: when the object that stood at the address before was deleted. Reads may still show that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deleted: Option<f64>,
+}
+
+impl Entry {
+    fn now(address: &str, stage: Stage) -> Self {
+        Self { at: now().as_secs_f64(), address: address.to_owned(), stage, token: None, id: None, deleted: None }
+    }
 }
 
 /// The recent creates and deletes of one stack.
@@ -80,6 +89,11 @@ impl Journal {
     /// Before a create: the token to send, and how long an interrupted earlier attempt may still be invisible.
     pub fn begin(&self, address: &str, consistency: Duration) -> anyhow::Result<Attempt> {
         let earlier = self.entries().get(address).cloned();
+        let deleted = earlier.as_ref().and_then(|entry| match entry.stage {
+            Stage::Deleted => Some(entry.at),
+            Stage::Creating => entry.deleted,
+            Stage::Created => None,
+        });
         let interrupted = earlier.filter(|entry| entry.stage == Stage::Creating && age(entry) < TOKEN_LIFE);
         let attempt = match interrupted {
             Some(Entry { token: Some(token), at, .. }) => {
@@ -87,34 +101,56 @@ impl Journal {
             }
             _ => Attempt { token: new_token()?, patience: Duration::ZERO },
         };
-        self.write(address, Stage::Creating, Some(attempt.token.clone()), None)?;
+        let token = Some(attempt.token.clone());
+        self.write(Entry { token, deleted, ..Entry::now(address, Stage::Creating) })?;
         Ok(attempt)
     }
 
     /// After a create.
     pub fn created(&self, address: &str, id: &str) -> anyhow::Result<()> {
-        self.write(address, Stage::Created, None, Some(id.to_owned()))
+        self.write(Entry { id: Some(id.to_owned()), ..Entry::now(address, Stage::Created) })
     }
 
     /// After a delete.
     pub fn deleted(&self, address: &str) -> anyhow::Result<()> {
-        self.write(address, Stage::Deleted, None, None)
+        self.write(Entry::now(address, Stage::Deleted))
     }
 
-    /// How much longer a read that showed what `seen` says may lag behind what is written here.
+    /// How much longer a read that showed what `seen` says may lag behind what is written here; see
+    /// [`engine::World::unsettled`].
     pub fn unsettled(&self, consistency: Duration, seen: &dyn Fn(&str) -> bool) -> Option<Duration> {
+        self.take_answers(consistency, seen);
         let entries = self.entries();
-        let contradicted = entries.values().filter(|entry| match entry.stage {
-            Stage::Created => !seen(&entry.address),
-            Stage::Deleted => seen(&entry.address),
-            Stage::Creating => false,
+        let contradicted = entries.values().filter_map(|entry| {
+            let Entry { at, address, stage, id, deleted, .. } = entry;
+            match (stage, id, deleted) {
+                (Stage::Created, Some(id), _) => (!seen(&format!("{address}={id}"))).then_some(*at),
+                (Stage::Created, None, _) => (!seen(address)).then_some(*at),
+                (Stage::Deleted, ..) => seen(address).then_some(*at),
+                (Stage::Creating, _, Some(deleted)) => seen(address).then_some(*deleted),
+                (Stage::Creating, _, None) => None,
+            }
         });
-        let left = contradicted.map(|entry| consistency.saturating_sub(age(entry))).max()?;
+        let left = contradicted.map(|at| consistency.saturating_sub(since(at))).max()?;
         (!left.is_zero()).then_some(left)
     }
 
-    fn write(&self, address: &str, stage: Stage, token: Option<String>, id: Option<String>) -> anyhow::Result<()> {
-        let entry = Entry { at: now().as_secs_f64(), address: address.to_owned(), stage, token, id };
+    /// An interrupted create whose object is seen has its answer. Its token must not be sent again: once the object is
+    /// gone, AWS refuses to make another one with it (`IdempotentParameterMismatch`).
+    fn take_answers(&self, consistency: Duration, seen: &dyn Fn(&str) -> bool) {
+        let answered = |entry: &&Entry| {
+            let may_be_predecessor = entry.deleted.is_some_and(|at| since(at) < consistency);
+            entry.stage == Stage::Creating && !may_be_predecessor && seen(&entry.address)
+        };
+        let answered: Vec<String> =
+            self.entries().values().filter(answered).map(|entry| entry.address.clone()).collect();
+        for address in answered {
+            // A journal that cannot be written says so at the next create.
+            let _ = self.write(Entry::now(&address, Stage::Created));
+        }
+    }
+
+    fn write(&self, entry: Entry) -> anyhow::Result<()> {
         let mut entries = self.entries();
         if let Some(path) = &self.path {
             let line = serde_json::to_string(&entry)? + "\n";
@@ -179,6 +215,31 @@ mod tests {
         assert!(journal.unsettled(LAG, &|_| false).is_some());
         assert!(journal.unsettled(LAG, &|_| true).is_none());
         assert_ne!(journal.begin("vpc/main", LAG).unwrap().token, first.token);
+    }
+
+    #[test]
+    fn an_interrupted_create_whose_object_is_seen_does_not_use_its_token_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let first = Journal::open(&path).unwrap().begin("nat_gateway/main", LAG).unwrap();
+        assert!(Journal::open(&path).unwrap().unsettled(LAG, &|_| true).is_none());
+        let second = Journal::open(&path).unwrap().begin("nat_gateway/main", LAG).unwrap();
+        assert_ne!(second.token, first.token);
+        assert_eq!(second.patience, Duration::ZERO);
+    }
+
+    #[test]
+    fn a_replaced_object_that_is_still_shown_is_not_taken_for_its_successor() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let journal = Journal::open(&path).unwrap();
+        journal.deleted("subnet/a").unwrap();
+        let token = journal.begin("subnet/a", LAG).unwrap().token;
+        assert!(journal.unsettled(LAG, &|what| what == "subnet/a" || what == "subnet/a=old").is_some());
+        assert_eq!(journal.begin("subnet/a", LAG).unwrap().token, token);
+        journal.created("subnet/a", "new").unwrap();
+        assert!(journal.unsettled(LAG, &|what| what == "subnet/a" || what == "subnet/a=old").is_some());
+        assert!(journal.unsettled(LAG, &|what| what == "subnet/a" || what == "subnet/a=new").is_none());
     }
 
     #[test]

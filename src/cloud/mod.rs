@@ -3,11 +3,14 @@
 //! A [`Cloud`] belongs to one stack in one region. Kinds in `resources/` use it for every request. It never retries
 //! throttling (the SDK does) and owns every wait, each with a deadline and a progress message.
 
+mod advice;
 mod connect;
 mod error;
 mod journal;
 mod names;
+mod obstacles;
 mod reads;
+mod tagged;
 mod tags;
 mod unimplemented;
 mod wait;
@@ -16,11 +19,12 @@ use std::{sync::Arc, time::Duration};
 
 use engine::{Address, Attempt, World};
 
+pub use advice::advice;
 pub use connect::{Connection, Target, connect};
 pub use error::{Answered, CloudError, Explain, gone_is_ok, missing_is_none};
 pub use journal::Journal;
 pub use names::Names;
-pub use reads::Reads;
+pub use reads::{Identities, Reads};
 pub use tags::{
     ADDRESS_TAG, PROTECT_TAG, STACK_TAG, Tags, claimed_name, ec2_filter, from_ec2, into_ec2, tag_specification,
 };
@@ -57,6 +61,8 @@ pub struct Cloud {
     pub pace: Pace,
     /// What was read in this pass; kinds that need the same answer share it.
     pub reads: Arc<Reads>,
+    /// Whether a bucket that is deleted may take what is in it along.
+    pub empty_buckets: bool,
     journal: Arc<Journal>,
 }
 
@@ -68,8 +74,15 @@ impl Cloud {
             names: Arc::new(names),
             pace: connection.pace,
             reads: Arc::default(),
+            empty_buckets: false,
             journal: Arc::new(journal),
         }
+    }
+
+    /// The same view, with leave or not to delete what is in a bucket that is deleted.
+    #[must_use]
+    pub fn with_empty_buckets(self, empty_buckets: bool) -> Self {
+        Self { empty_buckets, ..self }
     }
 
     /// The tags that the object at `address` carries: the spec's, and the two that say whose it is.

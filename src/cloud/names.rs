@@ -1,6 +1,9 @@
 //! What the stack calls things: its tags, and the names that are unique beyond the stack.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use engine::Address;
 
@@ -19,6 +22,13 @@ pub struct Names {
     pub tags: Tags,
     /// The spec's buckets: name in S3 to name in the spec. S3 has no tag filter, so these are looked for by name.
     pub buckets: BTreeMap<String, String>,
+    /// What the spec's policies and instance profiles are called in IAM, whose lists hold no tags: these are looked at
+    /// by name even where nothing else says that they are the stack's.
+    pub identities: BTreeSet<String>,
+    /// The spec's folders: the keys, each with its slash at the end, by the bucket's name in S3.
+    pub folders: BTreeMap<String, Vec<String>>,
+    /// The spec's objects: the bucket's name in S3 and the key, to the name in the spec.
+    pub objects: BTreeMap<(String, String), String>,
     /// The spec's EMR security configurations, by their names in the stack: looked for one by one where a cloud cannot
     /// list them.
     pub security_configurations: Vec<String>,

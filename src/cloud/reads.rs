@@ -1,11 +1,11 @@
 //! Answers that several kinds need are asked for once a pass.
 
-use std::{future::Future, sync::Arc};
+use std::{collections::BTreeMap, future::Future, sync::Arc};
 
 use aws_sdk_ec2::types::SecurityGroup;
 use tokio::sync::OnceCell;
 
-use super::{Cloud, Explain, ec2_filter};
+use super::{Cloud, Explain, Tags, ec2_filter};
 
 /// What was read in this pass and is shared between kinds.
 #[derive(Debug, Default)]
@@ -13,6 +13,7 @@ pub struct Reads {
     groups: OnceCell<Arc<Vec<SecurityGroup>>>,
     buckets: OnceCell<Arc<Vec<String>>>,
     identities: OnceCell<Arc<Identities>>,
+    pub(super) tagged: OnceCell<Arc<BTreeMap<String, Tags>>>,
 }
 
 /// The account's roles, users and own policies, with everything that is attached to them.
@@ -26,7 +27,7 @@ pub struct Identities {
     pub policies: Vec<aws_sdk_iam::types::ManagedPolicyDetail>,
 }
 
-async fn once<T, F>(cell: &OnceCell<Arc<T>>, read: F) -> engine::Result<Arc<T>>
+pub(super) async fn once<T, F>(cell: &OnceCell<Arc<T>>, read: F) -> engine::Result<Arc<T>>
 where
     F: Future<Output = engine::Result<T>>,
 {

@@ -3,6 +3,7 @@
 //! Adding one: its file, its `mod` line and its row, both in its room's `mod.rs`. A kind reads back everything that it
 //! sets, so that a change made by hand shows as drift, and compares by meaning, so that equal things are equal.
 
+mod adopt;
 mod compute;
 mod identity;
 mod network;
@@ -14,6 +15,7 @@ use std::sync::LazyLock;
 use engine::Kind;
 
 use crate::cloud::Cloud;
+pub use adopt::adopt;
 pub use compute::*;
 pub use identity::*;
 pub use network::*;

@@ -1,3 +1,7 @@
 //! What the tests share: a connection to an AWS that others wrote, and the engine run to its end.
 
+pub mod census;
+pub mod cli;
+pub mod proxy;
+pub mod server;
 pub mod world;

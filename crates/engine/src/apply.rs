@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use anyhow::Context;
@@ -12,7 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Action, Address, Event, Events, Graph, Identity, Inventory, Kind, Plan, Ref, Resource, Result, Step, StepId, World,
-    inventory::Item, observe::look_again, schedule::Schedule,
+    inventory::Item,
+    observe::{Reader, Wanted},
+    resource::Erased,
+    schedule::Schedule,
 };
 
 /// How to carry a plan out.
@@ -126,7 +130,11 @@ pub async fn apply<W: World>(
     options: &Options,
 ) -> Outcome {
     let inventory = Mutex::new(known);
-    let rows: BTreeMap<&str, &Kind<W>> = kinds.iter().map(|kind| (kind.name, kind)).collect();
+    let rows: BTreeMap<&str, (&Kind<W>, Reader<'_, W>)> =
+        kinds.iter().map(|kind| (kind.name, (kind, Reader::of(kind)))).collect();
+    let deletes = plan.steps.iter().filter(|step| step.action == Action::Delete);
+    let predecessors: BTreeMap<&Address, &str> =
+        deletes.filter_map(|step| Some((&step.address, step.id.as_deref()?))).collect();
     let mut schedule = Schedule::of(plan, kinds);
     let mut outcome = Outcome::default();
     let mut running = FuturesUnordered::new();
@@ -134,8 +142,9 @@ pub async fn apply<W: World>(
         while !options.cancel.is_cancelled() && running.len() < options.parallelism.max(1) {
             let Some(id) = schedule.next() else { break };
             let step = &plan.steps[id];
-            let runner =
-                Runner { id, step, kind: rows[step.address.kind], desired, inventory: &inventory, world, options };
+            let (kind, reader) = &rows[step.address.kind];
+            let predecessor = predecessors.get(&step.address).copied();
+            let runner = Runner { id, step, kind, reader, predecessor, desired, inventory: &inventory, world, options };
             running.push(async move { (id, runner.run().await) });
         }
         let Some((id, result)) = running.next().await else { break };
@@ -165,6 +174,9 @@ struct Runner<'a, W: 'static> {
     id: StepId,
     step: &'a Step,
     kind: &'a Kind<W>,
+    reader: &'a Reader<'a, W>,
+    /// The object that the plan deletes at this address.
+    predecessor: Option<&'a str>,
     desired: &'a Graph<W>,
     inventory: &'a Mutex<Inventory>,
     world: &'a W,
@@ -215,35 +227,45 @@ impl<W: World> Runner<'_, W> {
 
     /// Creates, unless the object turns out to be there: an earlier run may have made it and died, and the world may
     /// not have shown it when the plan was made.
-    async fn create(&self, desired: &dyn crate::resource::Erased<W>) -> Result<Item> {
+    async fn create(&self, desired: &dyn Erased<W>) -> Result<Item> {
         let address = &self.step.address;
         let attempt = self.world.begin_create(address)?;
         let cx = self.context(&attempt.token);
-        let created = match self.already_there(&cx, attempt.patience).await? {
-            Some(found) => {
-                let known = lock(self.inventory).clone();
-                let diff = desired.diff(&found, &known);
-                anyhow::ensure!(
-                    !diff.replaces(),
-                    "{} appeared as {address} since the plan was made, with fields that cannot change in place; plan again",
-                    found.id
-                );
-                if diff.is_empty() { found } else { desired.update(&found, &diff, &cx).await? }
-            }
-            None => desired.create(&cx).await?,
+        let created = match self.kind.identity {
+            Identity::Tag => match self.already_there(&cx, attempt.patience).await? {
+                Some(found) => self.take_over(desired, found, &cx).await?,
+                None => desired.create(&cx).await?,
+            },
+            // The world refuses a second object of the name: looking is needed only once it did.
+            Identity::Name => match desired.create(&cx).await {
+                Err(error) if !attempt.patience.is_zero() => {
+                    let Some(found) = self.already_there(&cx, attempt.patience).await? else { return Err(error) };
+                    self.take_over(desired, found, &cx).await?
+                }
+                result => result?,
+            },
         };
         self.world.end_create(address, &created.id)?;
         Ok(created)
     }
 
-    async fn already_there(&self, cx: &StepContext<'_, W>, patience: std::time::Duration) -> Result<Option<Item>> {
-        if self.kind.identity == Identity::Name {
-            return Ok(None);
-        }
-        let known =
-            if self.kind.observes_after.is_empty() { Inventory::default() } else { lock(self.inventory).clone() };
+    async fn already_there(&self, cx: &StepContext<'_, W>, patience: Duration) -> Result<Option<Item>> {
+        let wanted = Wanted { address: &self.step.address, predecessor: self.predecessor, patience };
         let waiting = || cx.progress("waiting to see whether an interrupted run made it already");
-        Ok(look_again(self.kind, self.world, &known, &self.step.address, patience, waiting).await?)
+        Ok(self.reader.look(self.world, &|| lock(self.inventory).clone(), wanted, waiting).await?)
+    }
+
+    /// Makes an object that an interrupted run left behind what is desired.
+    async fn take_over(&self, desired: &dyn Erased<W>, found: Item, cx: &StepContext<'_, W>) -> Result<Item> {
+        let known = lock(self.inventory).clone();
+        let diff = desired.diff(&found, &known);
+        anyhow::ensure!(
+            !diff.replaces(),
+            "{} appeared as {} since the plan was made, with fields that cannot change in place; plan again",
+            found.id,
+            self.step.address,
+        );
+        if diff.is_empty() { Ok(found) } else { desired.update(&found, &diff, cx).await }
     }
 
     fn context<'b>(&'b self, token: &'b str) -> StepContext<'b, W> {

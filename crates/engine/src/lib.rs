@@ -13,6 +13,7 @@ mod event;
 mod graph;
 mod inventory;
 mod observe;
+mod order;
 mod plan;
 mod resource;
 mod schedule;
@@ -29,3 +30,6 @@ pub use resource::{Attempt, Identity, Kind, Resource, World};
 
 /// The result of a step; its error carries the chain of causes for the reader.
 pub type Result<T, E = anyhow::Error> = std::result::Result<T, E>;
+
+#[cfg(test)]
+mod tests;

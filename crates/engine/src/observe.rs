@@ -2,11 +2,16 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use futures::{StreamExt, stream::FuturesUnordered};
 use thiserror::Error;
+use tokio::{sync::Mutex, time::Instant};
 
 use crate::{Address, Inventory, Kind, World, inventory::Item};
 
@@ -32,85 +37,151 @@ pub enum ObserveError {
     },
 }
 
-const PAUSE: Duration = Duration::from_millis(500);
+/// The first pause before reading again, and the longest that pauses grow to.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(4));
 
 /// Reads everything that the stack owns. Kinds are read concurrently; one whose `OBSERVES_AFTER` names others waits
-/// for those. Reads that contradict the world's own recent writes are repeated until they agree or the time in
+/// for those and sees what they found. Reads that contradict the world's own recent writes are repeated until they agree or the time in
 /// which they may disagree has passed.
 pub async fn observe<W: World>(kinds: &[Kind<W>], world: &W) -> Result<Inventory, ObserveError> {
     let mut view = world.unread();
+    let mut pause = PAUSES.0;
     loop {
-        let inventory = pass(kinds, &view).await?;
-        let names: BTreeSet<String> = inventory.items.keys().map(ToString::to_string).collect();
-        let Some(left) = world.unsettled(&|address| names.contains(address)) else { return Ok(inventory) };
-        if left.is_zero() {
-            return Ok(inventory);
+        let result = pass(kinds, &view).await;
+        let mut names = BTreeSet::new();
+        match &result {
+            Ok(inventory) => {
+                for (address, item) in inventory.items() {
+                    names.insert(format!("{address}={}", item.id));
+                    names.insert(address.to_string());
+                }
+            }
+            // One of the two may be a predecessor that is gone: as long as reads may be late, nothing was seen.
+            Err(ObserveError::Claimed { .. }) => {}
+            Err(ObserveError::Kind { .. }) => return result,
         }
-        tokio::time::sleep(left.min(PAUSE)).await;
+        let left = world.unsettled(&|object| names.contains(object)).unwrap_or_default();
+        if left.is_zero() {
+            return result;
+        }
+        tokio::time::sleep(left.min(pause)).await;
+        pause = (pause * 2).min(PAUSES.1);
         view = world.unread();
     }
 }
 
 async fn pass<W: World>(kinds: &[Kind<W>], view: &W) -> Result<Inventory, ObserveError> {
-    let mut inventory = Inventory::default();
+    let mut found: BTreeMap<&'static str, Vec<(String, Item)>> = BTreeMap::new();
     let mut left: Vec<&Kind<W>> = kinds.iter().collect();
-    while !left.is_empty() {
-        let unread: Vec<&str> = left.iter().map(|kind| kind.name).collect();
-        let (ready, later): (Vec<&Kind<W>>, Vec<&Kind<W>>) =
-            left.iter().partition(|kind| !kind.observes_after.iter().any(|name| unread.contains(name)));
-        assert!(!ready.is_empty(), "the registry's OBSERVES_AFTER form a cycle among {unread:?}");
-        let known = &inventory;
-        let mut reads: FuturesUnordered<_> =
-            ready.iter().map(|kind| async move { (kind.name, (kind.observe)(view, known).await) }).collect();
-        let mut found = BTreeMap::new();
-        while let Some((kind, result)) = reads.next().await {
-            found.insert(kind, result.map_err(|source| ObserveError::Kind { kind, source })?);
-        }
-        drop(reads);
-        for (kind, items) in found {
-            for (name, item) in items {
-                claim(&mut inventory, Address::new(kind, name), item)?;
-            }
-        }
+    let mut reads = FuturesUnordered::new();
+    loop {
+        let registered = |name: &&&str| kinds.iter().any(|kind| kind.name == **name);
+        let (ready, later): (Vec<&Kind<W>>, Vec<&Kind<W>>) = left
+            .iter()
+            .partition(|kind| kind.observes_after.iter().filter(registered).all(|name| found.contains_key(name)));
         left = later;
+        for kind in ready {
+            let needed = kind.observes_after.iter().filter_map(|&name| Some((name, found.get(name)?)));
+            let known = gather(needed.map(|(kind, items)| (kind, items.clone())))?;
+            reads.push(async move { (kind.name, (kind.observe)(view, &known).await) });
+        }
+        let Some((kind, result)) = reads.next().await else { break };
+        found.insert(kind, result.map_err(|source| ObserveError::Kind { kind, source })?);
+    }
+    assert!(
+        left.is_empty(),
+        "the registry's OBSERVES_AFTER form a cycle among {:?}",
+        left.iter().map(|kind| kind.name).collect::<Vec<_>>()
+    );
+    gather(found)
+}
+
+fn gather(found: impl IntoIterator<Item = (&'static str, Vec<(String, Item)>)>) -> Result<Inventory, ObserveError> {
+    let mut inventory = Inventory::default();
+    for (kind, items) in found {
+        for (name, item) in items {
+            let address = Address::new(kind, name);
+            if let Some(other) = inventory.items.get(&address) {
+                return Err(ObserveError::Claimed { ids: [other.id.clone(), item.id], address });
+            }
+            inventory.items.insert(address, item);
+        }
     }
     Ok(inventory)
 }
 
-fn claim(inventory: &mut Inventory, address: Address, item: Item) -> Result<(), ObserveError> {
-    if let Some(other) = inventory.items.get(&address) {
-        return Err(ObserveError::Claimed { ids: [other.id.clone(), item.id], address });
-    }
-    inventory.items.insert(address, item);
-    Ok(())
+type Reading = BTreeMap<String, Vec<Item>>;
+
+/// Reads one kind again while a plan is carried out. Those who ask while a read is under way share the next one, so
+/// that many creates at once don't cost a read each.
+pub(crate) struct Reader<'a, W: 'static> {
+    kind: &'a Kind<W>,
+    begun: AtomicU64,
+    latest: Mutex<Option<(u64, Arc<Reading>)>>,
 }
 
-/// Reads one kind again and returns the object at `address`, if there is one by now.
-pub(crate) async fn look_again<W: World>(
-    kind: &Kind<W>,
-    world: &W,
-    known: &Inventory,
-    address: &Address,
-    patience: Duration,
-    mut waiting: impl FnMut(),
-) -> Result<Option<Item>, ObserveError> {
-    let deadline = tokio::time::Instant::now() + patience;
-    loop {
-        let view = world.unread();
-        let found = (kind.observe)(&view, known).await;
-        let found = found.map_err(|source| ObserveError::Kind { kind: kind.name, source })?;
-        let mut seen = Inventory::default();
-        for (name, item) in found.into_iter().filter(|(name, _)| *name == address.name) {
-            claim(&mut seen, Address::new(kind.name, name), item)?;
+/// What is looked for: the object at an address, but not the one that the plan deleted there, which may still be shown.
+pub(crate) struct Wanted<'a> {
+    pub(crate) address: &'a Address,
+    pub(crate) predecessor: Option<&'a str>,
+    /// For how long the object may yet appear.
+    pub(crate) patience: Duration,
+}
+
+impl<'a, W: World> Reader<'a, W> {
+    pub(crate) fn of(kind: &'a Kind<W>) -> Self {
+        Self { kind, begun: AtomicU64::new(0), latest: Mutex::new(None) }
+    }
+
+    /// Returns the object, if there is one by now.
+    pub(crate) async fn look(
+        &self,
+        world: &W,
+        known: &(dyn Fn() -> Inventory + Sync),
+        wanted: Wanted<'_>,
+        mut waiting: impl FnMut(),
+    ) -> Result<Option<Item>, ObserveError> {
+        let Wanted { address, predecessor, patience } = wanted;
+        let deadline = Instant::now() + patience;
+        let mut pause = PAUSES.0;
+        loop {
+            let reading = self.read(world, known).await?;
+            let claims = reading.get(&address.name).into_iter().flatten();
+            let mut claims = claims.filter(|item| Some(item.id.as_str()) != predecessor);
+            match (claims.next(), claims.next()) {
+                (Some(one), Some(other)) => {
+                    let ids = [one.id.clone(), other.id.clone()];
+                    return Err(ObserveError::Claimed { address: address.clone(), ids });
+                }
+                (Some(item), None) => return Ok(Some(item.clone())),
+                (None, _) => {}
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            waiting();
+            tokio::time::sleep(left.min(pause)).await;
+            pause = (pause * 2).min(PAUSES.1);
         }
-        if let Some(item) = seen.items.remove(address) {
-            return Ok(Some(item));
+    }
+
+    async fn read(&self, world: &W, known: &(dyn Fn() -> Inventory + Sync)) -> Result<Arc<Reading>, ObserveError> {
+        let asked = self.begun.load(Ordering::Relaxed);
+        let mut latest = self.latest.lock().await;
+        if let Some((_, reading)) = latest.as_ref().filter(|(begun, _)| *begun > asked) {
+            return Ok(Arc::clone(reading));
         }
-        let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-        if left.is_zero() {
-            return Ok(None);
+        let begun = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
+        let known = if self.kind.observes_after.is_empty() { Inventory::default() } else { known() };
+        let found = (self.kind.observe)(&world.unread(), &known).await;
+        let found = found.map_err(|source| ObserveError::Kind { kind: self.kind.name, source })?;
+        let mut reading = Reading::new();
+        for (name, item) in found {
+            reading.entry(name).or_default().push(item);
         }
-        waiting();
-        tokio::time::sleep(left.min(PAUSE)).await;
+        let reading = Arc::new(reading);
+        *latest = Some((begun, Arc::clone(&reading)));
+        Ok(reading)
     }
 }

@@ -5,7 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::{Address, Diff, Graph, Inventory, Kind, Origin, World, graph::Node, inventory::Item};
+use crate::{
+    Address, Diff, Graph, Inventory, Kind, Origin, World,
+    graph::Node,
+    inventory::Item,
+    order::{Order, wire},
+};
 
 /// A step's place in [`Plan::steps`].
 pub type StepId = usize;
@@ -141,17 +146,27 @@ impl Plan {
         summary
     }
 
-    /// The part of the plan that `chosen` addresses need: their steps and all that those wait for.
+    /// The part of the plan that `chosen` addresses need: their steps and all that those wait for. A replacement is
+    /// never cut in half: where something is deleted to be made again, making it belongs to the part.
     #[must_use]
     pub fn only(&self, chosen: &dyn Fn(&Address) -> bool) -> Plan {
+        let mut halves: BTreeMap<&Address, Vec<StepId>> = BTreeMap::new();
+        for (id, step) in self.steps.iter().enumerate().filter(|(_, step)| step.replaces.is_some()) {
+            halves.entry(&step.address).or_default().push(id);
+        }
+        let mut members = Members::of(&self.steps);
         let mut keep: BTreeSet<StepId> = (0..self.steps.len()).filter(|&id| chosen(&self.steps[id].address)).collect();
         let mut open: Vec<StepId> = keep.iter().copied().collect();
         while let Some(id) = open.pop() {
-            for needed in self.waited_for(id) {
-                if keep.insert(needed) {
-                    open.push(needed);
-                }
-            }
+            let step = &self.steps[id];
+            let mut needed: Vec<StepId> = step.waits.steps.iter().copied().collect();
+            // A group is needed as a whole, and once is enough.
+            needed
+                .extend(step.waits.deletes_of.iter().flat_map(|kind| members.deletes.remove(kind).unwrap_or_default()));
+            needed
+                .extend(step.waits.updates_of.iter().flat_map(|kind| members.updates.remove(kind).unwrap_or_default()));
+            needed.extend(halves.get(&step.address).into_iter().flatten().filter(|_| step.replaces.is_some()));
+            open.extend(needed.into_iter().filter(|&other| keep.insert(other)));
         }
         let new_id: BTreeMap<StepId, StepId> = keep.iter().enumerate().map(|(new, &old)| (old, new)).collect();
         let steps = keep.iter().map(|&old| {
@@ -177,6 +192,27 @@ impl Plan {
         let mut all: BTreeSet<StepId> = of_kinds.map(|(other, _)| other).collect();
         all.extend(&waits.steps);
         all.into_iter().collect()
+    }
+}
+
+/// The steps that belong to the groups which [`Waits`] names.
+#[derive(Default)]
+struct Members {
+    deletes: BTreeMap<&'static str, Vec<StepId>>,
+    updates: BTreeMap<&'static str, Vec<StepId>>,
+}
+
+impl Members {
+    fn of(steps: &[Step]) -> Self {
+        let mut members = Self::default();
+        for (id, step) in steps.iter().enumerate() {
+            match step.action {
+                Action::Delete => members.deletes.entry(step.address.kind).or_default().push(id),
+                Action::Update { .. } => members.updates.entry(step.address.kind).or_default().push(id),
+                Action::Create { .. } => {}
+            }
+        }
+        members
     }
 }
 
@@ -210,55 +246,17 @@ pub fn plan<W: World>(kinds: &[Kind<W>], desired: &Graph<W>, known: &Inventory, 
     plan
 }
 
-/// What the registry says about the order of kinds.
-struct Order<'a, W: 'static> {
-    kinds: &'a [Kind<W>],
-    rows: BTreeMap<&'static str, usize>,
-    /// For each kind, every kind that comes after it, directly or through others.
-    followers: BTreeMap<&'static str, BTreeSet<&'static str>>,
-}
-
-impl<'a, W: World> Order<'a, W> {
-    fn of(kinds: &'a [Kind<W>]) -> Self {
-        let mut followers: BTreeMap<&'static str, BTreeSet<&'static str>> = BTreeMap::new();
-        for kind in kinds {
-            // All that this kind comes after, to the roots.
-            let mut open: Vec<&'static str> = kind.after.to_vec();
-            let mut seen = BTreeSet::new();
-            while let Some(name) = open.pop() {
-                if seen.insert(name) {
-                    followers.entry(name).or_default().insert(kind.name);
-                    open.extend(kinds.iter().filter(|other| other.name == name).flat_map(|other| other.after));
-                }
-            }
-        }
-        let rows = kinds.iter().enumerate().map(|(row, kind)| (kind.name, row)).collect();
-        Self { kinds, rows, followers }
-    }
-
-    fn rank(&self, kind: &str) -> usize {
-        self.rows.get(kind).copied().unwrap_or(usize::MAX)
-    }
-
-    fn kind(&self, name: &str) -> &'a Kind<W> {
-        &self.kinds[*self.rows.get(name).expect("every address has a registered kind")]
-    }
-
-    fn followers(&self, kind: &str) -> impl Iterator<Item = &'static str> {
-        self.followers.get(kind).into_iter().flatten().copied()
-    }
-}
-
 struct Planner<'a, W: 'static> {
     order: &'a Order<'a, W>,
     /// What is known and stays. A resource that is being replaced is hidden from those that refer to it, so that
-    /// replacement cascades.
+    /// replacement cascades; not so where it is refused.
     settled: Inventory,
     plan: Plan,
 }
 
 impl<W: World> Planner<'_, W> {
     fn decide(&mut self, address: &Address, node: &Node<W>, item: Option<&Item>) {
+        self.order.check_refs(address, &node.desired.refs());
         let Some(item) = item else {
             self.push(address, Action::Create { fields: node.desired.fields() }, None, None, node.origin.clone());
             return;
@@ -268,8 +266,8 @@ impl<W: World> Planner<'_, W> {
             return;
         }
         if diff.replaces() {
-            self.settled.items.remove(address);
             if self.retire(address, item, Some(diff.clone()), node.origin.clone()) {
+                self.settled.items.remove(address);
                 let create = Action::Create { fields: node.desired.fields() };
                 self.push(address, create, None, Some(diff), node.origin.clone());
             }
@@ -300,58 +298,5 @@ impl<W: World> Planner<'_, W> {
         let layer = self.order.kind(address.kind).layer;
         let waits = Waits::default();
         self.plan.steps.push(Step { address: address.clone(), layer, action, id, replaces, origin, waits });
-    }
-}
-
-/// Says what each step waits for.
-fn wire<W: World>(steps: &mut [Step], order: &Order<'_, W>, desired: &Graph<W>) {
-    let mut makes: BTreeMap<Address, StepId> = BTreeMap::new();
-    let mut deletes: BTreeMap<Address, StepId> = BTreeMap::new();
-    let mut updated: BTreeSet<&'static str> = BTreeSet::new();
-    let mut deleted: BTreeSet<&'static str> = BTreeSet::new();
-    let mut orphaned: BTreeSet<&'static str> = BTreeSet::new();
-    for (id, step) in steps.iter().enumerate() {
-        match step.action {
-            Action::Delete => {
-                deletes.insert(step.address.clone(), id);
-                deleted.insert(step.address.kind);
-                if step.replaces.is_none() {
-                    orphaned.insert(step.address.kind);
-                }
-            }
-            Action::Update { .. } => {
-                makes.insert(step.address.clone(), id);
-                updated.insert(step.address.kind);
-            }
-            Action::Create { .. } => {
-                makes.insert(step.address.clone(), id);
-            }
-        }
-    }
-    for step in steps {
-        let kind = order.kind(step.address.kind);
-        match step.action {
-            // The new object needs what it refers to, and its predecessor's name.
-            Action::Create { .. } | Action::Update { .. } => {
-                let refs = desired.node(&step.address).map(|node| node.desired.refs()).unwrap_or_default();
-                step.waits.steps.extend(refs.into_iter().filter_map(|target| makes.get(target)));
-                if matches!(step.action, Action::Create { .. }) {
-                    step.waits.steps.extend(deletes.get(&step.address));
-                    if kind.exclusive && orphaned.contains(kind.name) {
-                        step.waits.deletes_of.insert(kind.name);
-                    }
-                }
-            }
-            // An object is deleted once nothing that could refer to it remains.
-            Action::Delete => {
-                let followers = || order.followers(kind.name);
-                step.waits.deletes_of.extend(followers().filter(|name| deleted.contains(name)));
-                // What still refers to an orphan lets go of it first. Not so where the object must make room for
-                // its successor: the update needs the successor, which would wait for itself.
-                if step.replaces.is_none() && !kind.exclusive {
-                    step.waits.updates_of.extend(followers().filter(|name| updated.contains(name)));
-                }
-            }
-        }
     }
 }

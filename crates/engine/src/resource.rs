@@ -40,6 +40,10 @@ pub trait World: Send + Sync + Sized + 'static {
 
     /// How much longer reads may contradict this world's own recent writes, given what a read showed.
     /// `None` when the read agrees with them.
+    ///
+    /// `seen` answers for an address, `subnet/a`, and for one object at it, `subnet/a=subnet-0123`: while a replaced
+    /// object is still shown its address is seen, but its successor is not. Where a create was interrupted, what is
+    /// seen at the address may be its predecessor, as long as a read may still show what was deleted before.
     fn unsettled(&self, seen: &dyn Fn(&str) -> bool) -> Option<Duration> {
         let _ = seen;
         None
@@ -71,6 +75,7 @@ pub trait Resource<W: World>: Serialize + Send + Sync + 'static {
     /// The part of the stack under which a plan shows it: `network`.
     const LAYER: &'static str;
     /// The kinds that it may refer to, or that must outlive it. A kind is deleted before those it comes after.
+    /// Planning panics where `refs` names a kind that is not among these, or among those which these come after.
     const AFTER: &'static [&'static str] = &[];
     /// The kinds whose observation this kind's `observe` reads.
     const OBSERVES_AFTER: &'static [&'static str] = &[];
@@ -95,6 +100,10 @@ pub trait Resource<W: World>: Serialize + Send + Sync + 'static {
     fn id(observed: &Self::Observed) -> String;
 
     /// Compares; pure.
+    ///
+    /// `known` hides what is being replaced. Where the world refuses to delete an object while this one refers to it,
+    /// a link to one that is hidden must be a change that replaces, even if such a link can else change in place:
+    /// an update would come too late, because it waits for the successor.
     fn diff(&self, observed: &Self::Observed, known: &Inventory) -> Diff;
 
     /// Why the object may not be deleted or replaced, if so.

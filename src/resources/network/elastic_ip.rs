@@ -86,6 +86,11 @@ impl Resource<Cloud> for ElasticIp {
     }
 
     async fn delete(observed: &ElasticIpObserved, cx: &StepContext<'_, Cloud>) -> Result<()> {
+        // An instance that stays lets go of it; a NAT gateway does by itself when it goes.
+        if let (Some(association), Some(_)) = (&observed.association, &observed.instance) {
+            let request = cx.world.clients.ec2.disassociate_address().association_id(association);
+            gone_is_ok(request.send().await.explain("ec2:DisassociateAddress"))?;
+        }
         let request = cx.world.clients.ec2.release_address().allocation_id(&observed.id);
         // What used it is deleted, but its association may take a moment to go. AWS answers AuthFailure where the
         // association is a NAT gateway's: nobody else may undo that one.

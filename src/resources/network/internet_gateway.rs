@@ -61,13 +61,12 @@ impl Resource<Cloud> for InternetGateway {
         let Self { vpc, tags } = self;
         let mut diff = Diff::default();
         let wanted = known.get(vpc).map(|vpc| vpc.id.as_str());
-        match &observed.vpc {
-            Some(attached) => diff.fixed_link("vpc", attached, wanted, vpc),
-            None => {
-                let wanted = wanted.map_or_else(|| vpc.address().to_string(), str::to_owned);
-                diff.push("vpc", Value::Null, Value::String(wanted), Effect::InPlace)
-            }
-        };
+        if let Some(attached) = &observed.vpc {
+            diff.fixed_link("vpc", attached, wanted, vpc);
+        } else {
+            let wanted = wanted.map_or_else(|| vpc.address().to_string(), str::to_owned);
+            diff.push("vpc", Value::Null, Value::String(wanted), Effect::InPlace);
+        }
         diff.map("tags", &observed.tags, tags);
         diff
     }
@@ -117,10 +116,7 @@ impl Resource<Cloud> for InternetGateway {
 async fn attach(cloud: &Cloud, id: &str, vpc: &str) -> Result<(), CloudError> {
     let request = cloud.clients.ec2.attach_internet_gateway().internet_gateway_id(id).vpc_id(vpc);
     let send = || async { request.clone().send().await.explain("ec2:AttachInternetGateway") };
-    let refused = match cloud.settle(&[], send).await {
-        Ok(_) => return Ok(()),
-        Err(refused) => refused,
-    };
+    let Err(refused) = cloud.settle(&[], send).await else { return Ok(()) };
     // An interrupted run may have attached it without a read having shown so; or the VPC has another one.
     if refused.is(&["Resource.AlreadyAssociated"]) {
         let answer = cloud.clients.ec2.describe_internet_gateways().internet_gateway_ids(id).send().await;

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use anyhow::bail;
 use aws_sdk_ec2::types::{NatGateway as Object, NatGatewayState, ResourceType};
-use engine::{Address, Diff, Inventory, Ref, Resource, Result, StepContext};
+use engine::{Address, Diff, Effect, Inventory, Ref, Resource, Result, StepContext};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::{ElasticIp, InternetGateway, Subnet, claimed_in, filter};
 use crate::cloud::{Answered, Cloud, Explain, Tags, ec2_filter, from_ec2, gone_is_ok, tag_specification};
@@ -26,7 +27,7 @@ pub struct NatGateway {
     /// The address that its traffic comes from.
     pub address: Ref<ElasticIp>,
     /// The gateway through which its traffic leaves. AWS finds it by the VPC, but fails a NAT gateway that is made
-    /// before it: this is the order only.
+    /// before it, and lets it go only after every NAT gateway.
     pub internet: Ref<InternetGateway>,
     /// What it is tagged with.
     pub tags: Tags,
@@ -88,12 +89,15 @@ impl Resource<Cloud> for NatGateway {
     }
 
     fn diff(&self, observed: &NatGatewayObserved, known: &Inventory) -> Diff {
-        let Self { subnet, address, internet: _, tags } = self;
+        let Self { subnet, address, internet, tags } = self;
         let mut diff = Diff::default();
         if is_remnant(observed) {
             diff.fixed("state", observed.state.as_str(), "available");
         } else {
             diff.field("state", observed.state.as_str(), "available");
+        }
+        if known.get(internet).is_none() {
+            diff.push("internet", Value::Null, json!(internet), Effect::Replaces);
         }
         diff.fixed_link("subnet", &observed.subnet, known.get(subnet).map(|subnet| subnet.id.as_str()), subnet)
             .fixed_link("address", &observed.address, known.get(address).map(|address| address.id.as_str()), address)

@@ -327,3 +327,25 @@ fn read(object: &Object) -> RouteTableObserved {
         tags: from_ec2(object.tags()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_aws_keeps_itself_is_not_read_and_a_blackhole_is_told() {
+        let route = |origin| Route::builder().origin(origin).state(RouteState::Active);
+        let local = route(RouteOrigin::CreateRouteTable).destination_cidr_block("10.0.0.0/16").gateway_id("local");
+        let learnt = route(RouteOrigin::EnableVgwRoutePropagation).destination_cidr_block("10.1.0.0/16");
+        let list = || route(RouteOrigin::CreateRoute).destination_prefix_list_id("pl-7");
+        let nat = route(RouteOrigin::CreateRoute).destination_cidr_block("0.0.0.0/0").nat_gateway_id("nat-1");
+        for unread in [local.build(), learnt.gateway_id("vgw-1").build(), list().gateway_id("vpce-1").build()] {
+            assert_eq!(read_route(&unread), None);
+        }
+        let read = |route: Route| read_route(&route).unwrap();
+        assert_eq!(read(list().transit_gateway_id("tgw-1").build()), ("pl-7".into(), "tgw-1".into()));
+        assert_eq!(read(nat.clone().build()), ("0.0.0.0/0".into(), "nat-1".into()));
+        let blackhole = nat.state(RouteState::Blackhole).build();
+        assert_eq!(read(blackhole), ("0.0.0.0/0".into(), "nat-1 (blackhole)".into()));
+    }
+}

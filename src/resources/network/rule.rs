@@ -13,7 +13,7 @@ use serde::{Serialize, Serializer};
 use super::{SecurityGroup, canonical_range};
 
 /// A rule that a spec asks for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rule {
     /// `tcp`, `udp`, `icmp`, or `-1` for all.
     pub protocol: String,
@@ -22,13 +22,23 @@ pub struct Rule {
     /// Who is at the other end.
     pub peer: Peer,
     /// What it is for.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
 }
 
+impl Serialize for Rule {
+    /// The line that a diff has for the rule too; a group whose id is not known yet goes by its address.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let peer = match &self.peer {
+            Peer::Range(range) => range.clone(),
+            Peer::Group(group) => group.address().to_string(),
+        };
+        let key = RuleKey::new(&self.protocol, self.ports, &peer);
+        serializer.serialize_str(&text(&key, self.description.as_deref()))
+    }
+}
+
 /// Who is at the other end.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Peer {
     /// Addresses, in CIDR notation.
     Range(String),

@@ -51,7 +51,7 @@ struct Work<'a> {
     side: Side,
     add: Vec<(&'a RuleKey, Option<&'a str>)>,
     describe: Vec<(&'a RuleKey, Option<&'a str>)>,
-    revoke: Vec<&'a RuleKey>,
+    revoke: Vec<(&'a RuleKey, Option<&'a str>)>,
 }
 
 impl Resource<Cloud> for SecurityGroupRules {
@@ -95,7 +95,7 @@ impl Resource<Cloud> for SecurityGroupRules {
             let changed = work.describe.iter();
             let was = |key: &RuleKey| rule::text(key, observed.side(side)[key].description.as_deref());
             let going: BTreeSet<String> =
-                changed.clone().map(|(key, _)| *key).chain(work.revoke.iter().copied()).map(was).collect();
+                changed.clone().map(|(key, _)| *key).chain(work.revoke.iter().map(|(key, _)| *key)).map(was).collect();
             let coming: BTreeSet<String> =
                 changed.chain(&work.add).map(|(key, description)| rule::text(key, *description)).collect();
             if !(going.is_empty() && coming.is_empty()) {
@@ -142,7 +142,7 @@ impl Resource<Cloud> for SecurityGroupRules {
         let mut after = observed.clone();
         for work in &all {
             let rules = after.side_mut(work.side);
-            rules.retain(|key, _| !work.revoke.contains(&key));
+            rules.retain(|key, _| !work.revoke.iter().any(|(gone, _)| *gone == key));
             for (key, description) in work.add.iter().chain(&work.describe) {
                 let facts = RuleFacts { description: description.map(str::to_owned), own_peer: key.is_group() };
                 rules.insert((*key).clone(), facts);
@@ -160,9 +160,10 @@ impl Resource<Cloud> for SecurityGroupRules {
         for group in groups.iter() {
             let rules = read(group, &BTreeSet::new(), &cloud.names.account);
             for side in SIDES {
-                let all = rules.side(side).keys();
+                let all = rules.side(side).iter();
                 let own = rules.group == observed.group;
-                let revoked: Vec<&RuleKey> = all.filter(|key| own || key.peer == observed.group).collect();
+                let revoked = all.filter(|(key, _)| own || key.peer == observed.group);
+                let revoked: Vec<_> = revoked.map(|(key, facts)| (key, facts.description.as_deref())).collect();
                 revoke(cloud, &rules.group, side, &revoked).await?;
             }
         }
@@ -225,7 +226,10 @@ fn work<'a>(
         }
     }
     let extra = observed.iter().filter(|(key, _)| !wanted.contains_key(*key));
-    work.revoke = extra.filter(|(_, facts)| !(shared_with_emr && facts.own_peer)).map(|(key, _)| key).collect();
+    work.revoke = extra
+        .filter(|(_, facts)| !(shared_with_emr && facts.own_peer))
+        .map(|(key, facts)| (key, facts.description.as_deref()))
+        .collect();
     work
 }
 
@@ -251,9 +255,10 @@ async fn authorize(cloud: &Cloud, group: &str, side: Side, rules: &[(&RuleKey, O
     .await
 }
 
-/// Revokes rules; see [`authorize`]. One that is gone, or whose group is, is as wanted.
-async fn revoke(cloud: &Cloud, group: &str, side: Side, rules: &[&RuleKey]) -> Result<()> {
-    let all: Vec<IpPermission> = rules.iter().map(|key| key.permission(None)).collect();
+/// Revokes rules; see [`authorize`]. One that is gone, or whose group is, is as wanted. AWS finds a rule without its
+/// description; moto 5.2.5 does not find one between groups so.
+async fn revoke(cloud: &Cloud, group: &str, side: Side, rules: &[(&RuleKey, Option<&str>)]) -> Result<()> {
+    let all: Vec<IpPermission> = rules.iter().map(|(key, description)| key.permission(*description)).collect();
     one_by_one(all, &["*.NotFound"], |some| async move {
         let ec2 = &cloud.clients.ec2;
         match side {

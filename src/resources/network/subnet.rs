@@ -113,7 +113,9 @@ impl Resource<Cloud> for Subnet {
 
     async fn delete(observed: &SubnetObserved, cx: &StepContext<'_, Cloud>) -> Result<()> {
         let request = cx.world.clients.ec2.delete_subnet().subnet_id(&observed.id);
-        Ok(gone_is_ok(request.send().await.explain("ec2:DeleteSubnet"))?)
+        // What was in it is gone, but AWS may take a moment to see that.
+        let send = || async { gone_is_ok(request.clone().send().await.explain("ec2:DeleteSubnet")) };
+        Ok(cx.world.settle(&["DependencyViolation"], send).await?)
     }
 }
 

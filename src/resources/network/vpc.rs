@@ -120,7 +120,9 @@ impl Resource<Cloud> for Vpc {
 
     async fn delete(observed: &VpcObserved, cx: &StepContext<'_, Cloud>) -> Result<()> {
         let request = cx.world.clients.ec2.delete_vpc().vpc_id(&observed.id);
-        Ok(gone_is_ok(request.send().await.explain("ec2:DeleteVpc"))?)
+        // What was in it is gone, but AWS may take a moment to see that.
+        let send = || async { gone_is_ok(request.clone().send().await.explain("ec2:DeleteVpc")) };
+        Ok(cx.world.settle(&["DependencyViolation"], send).await?)
     }
 }
 

@@ -1,4 +1,4 @@
-//! security_group.
+//! `security_group`.
 
 use super::*;
 
@@ -35,7 +35,7 @@ async fn a_group_of_the_same_name_that_is_not_ours_is_let_be() {
     stack.converge(&draft.graph).await;
     let id = find::<Vpc, _>(&stack, "main", |vpc| vpc.id.clone()).await;
     let request = ec2.create_security_group().vpc_id(id).group_name(stack.cloud.names.unique("hosts"));
-    let foreign = request.description("somebody's").send().await.unwrap().group_id.unwrap();
+    let foreign = request.description("of somebody else").send().await.unwrap().group_id.unwrap();
 
     let group = draft.group(&vpc, "hosts");
     draft.rules(&group, &[], &[]);

@@ -1,4 +1,4 @@
-//! security_group_rules.
+//! `security_group_rules`.
 
 use aws_sdk_ec2::types::{Ipv6Range, UserIdGroupPair};
 use engine::Action;
@@ -84,7 +84,7 @@ async fn rules_changed_by_hand_heal() {
     request.ip_permissions(permission(443, "0.0.0.0/0")).send().await.unwrap();
     assert_eq!(stack.converge(&wanted).await, ["update security_group_rules/hosts egress"]);
 
-    let other = IpRange::builder().cidr_ip("198.51.100.0/24").description("nobody's").build();
+    let other = IpRange::builder().cidr_ip("198.51.100.0/24").description("of nobody").build();
     let rule = IpPermission::builder().ip_protocol("tcp").from_port(22).to_port(22).ip_ranges(other).build();
     let request = ec2.update_security_group_rule_descriptions_ingress().group_id(&group);
     request.ip_permissions(rule).send().await.unwrap();

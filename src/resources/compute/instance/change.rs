@@ -53,7 +53,15 @@ pub(super) async fn apply(
         request.send().await.explain("ec2:ModifyInstanceAttribute")?;
     }
     tagging::ec2(cloud, id, diff, &instance.own_tags()).await?;
-    run(instance, observed, diff, cx).await
+    run(instance, observed, diff, cx).await?;
+    if let (true, Some(link)) = (diff.touches("elastic_ip"), &instance.elastic_ip) {
+        let address = cx.observed(link)?;
+        let request = cloud.clients.ec2.associate_address().instance_id(id).allocation_id(&address.id);
+        let request = request.allow_reassociation(true);
+        let send = || async { request.clone().send().await.explain("ec2:AssociateAddress") };
+        cloud.settle(&["IncorrectInstanceState"], send).await?;
+    }
+    Ok(())
 }
 
 /// Gives the host its type, for which it must be stopped, and lets it run.

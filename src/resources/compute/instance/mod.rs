@@ -21,7 +21,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::cloud::{Cloud, Explain, PROTECT_TAG, Tags, gone_is_ok};
-use crate::resources::{SecurityGroup, Subnet};
+use crate::resources::{ElasticIp, SecurityGroup, Subnet};
 
 /// Terminating takes about a minute, on some types several.
 const END_DEADLINE: Duration = Duration::from_mins(10);
@@ -49,6 +49,9 @@ pub struct Instance {
     /// The name of the instance profile that says what the host may do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
+    /// The public address that it keeps when it is stopped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elastic_ip: Option<Ref<ElasticIp>>,
     /// Its address in the subnet; AWS's choice where nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub private_address: Option<String>,
@@ -176,6 +179,7 @@ impl Resource<Cloud> for Instance {
         "security_group",
         "security_group_rules",
         "internet_gateway",
+        "elastic_ip",
         "key_pair",
         "instance_profile",
         "iam_role",
@@ -194,6 +198,7 @@ impl Resource<Cloud> for Instance {
             disk: _,
             key: _,
             profile: _,
+            elastic_ip,
             private_address: _,
             user_data: _,
             protect: _,
@@ -201,6 +206,7 @@ impl Resource<Cloud> for Instance {
             tags: _,
         } = self;
         let mut refs = vec![subnet.address()];
+        refs.extend(elastic_ip.iter().map(Ref::address));
         refs.extend(groups.iter().map(Ref::address));
         refs.extend(after);
         refs
@@ -223,6 +229,7 @@ impl Resource<Cloud> for Instance {
             disk,
             key,
             profile,
+            elastic_ip,
             private_address,
             user_data: _,
             protect,
@@ -247,6 +254,11 @@ impl Resource<Cloud> for Instance {
         }
         diff_disk(&mut diff, observed.disk.as_ref(), disk, tags);
         diff.fixed("key", &observed.key, key).field("profile", &observed.profile, profile);
+        if let Some(link) = elastic_ip {
+            let from = observed.public_ip.as_deref().unwrap_or_default();
+            let wanted = known.get::<Cloud, ElasticIp>(link).map(|address| address.public_ip.as_str());
+            diff.field_link("elastic_ip", from, wanted, link);
+        }
         if private_address.is_some() {
             diff.fixed("private_address", &observed.private_ip, private_address);
         }

@@ -1,0 +1,12 @@
+//! The engine on a toy cloud. One file a subject.
+
+mod adding;
+mod applying;
+mod crashing;
+mod observing;
+mod ordering;
+mod planning;
+mod random;
+mod scheduling;
+mod toy;
+mod wiring;

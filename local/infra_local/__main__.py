@@ -1,0 +1,3 @@
+from infra_local.cli import main
+
+raise SystemExit(main())

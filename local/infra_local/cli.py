@@ -1,0 +1,99 @@
+"""python -m infra_local up|down|status|reset|logs|serve."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from infra_local import __version__, daemon
+from infra_local.settings import SPEEDS, prepare_environment, settings
+
+DEFAULT_PORT = 5566
+
+
+def _home(given: str | None) -> Path:
+    if given:
+        return Path(given).expanduser().absolute()
+    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(base).expanduser() / "infra-local"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="infra_local", description="A strict local AWS cloud on loopback.")
+    parser.add_argument("--version", action="version", version=__version__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    for name, text in (
+        ("up", "start the daemon; returns when it answers"),
+        ("serve", "run in the foreground"),
+        ("down", "end the daemon; its state is kept"),
+        ("status", "print what runs, as JSON"),
+        ("reset", "make the account empty again"),
+        ("logs", "print the daemon's log"),
+    ):
+        verb = verbs.add_parser(name, help=text)
+        verb.add_argument("--home", help="where state, log and pid are kept")
+        if name in ("up", "serve"):
+            verb.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 takes a free one")
+            verb.add_argument("--speed", choices=SPEEDS, default="fast")
+            verb.add_argument("--lag", type=float, default=0.0, metavar="SECONDS", help="describes lag behind creates")
+            verb.add_argument("--default-roles", choices=("assumed", "required"), default="assumed")
+            verb.add_argument("--stock", action="store_true", help="unmodified moto")
+        if name == "serve":
+            verb.add_argument("--memory", action="store_true", help="keep no state on disk")
+        if name == "logs":
+            verb.add_argument("--lines", type=int, default=40)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except daemon.DaemonError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _run(options: argparse.Namespace) -> int:
+    home = _home(options.home)
+    if options.verb == "serve":
+        prepare_environment(options.stock)
+        settings.stock = options.stock
+        settings.set_speed(options.speed)
+        settings.set_lag(options.lag)
+        settings.set_default_roles(options.default_roles)
+        # Without a home of its own it must not take the place of the daemon in the usual one.
+        return daemon.serve(home if options.home or not options.memory else None, options.port, options.memory)
+    if options.verb == "up":
+        return _up(options, home)
+    if options.verb == "down":
+        print(json.dumps({"stopped": daemon.down(home)}))
+        return 0
+    if options.verb == "logs":
+        print(daemon.log_tail(home, options.lines))
+        return 0
+    known = daemon.find(home)
+    if options.verb == "status":
+        print(json.dumps({"up": bool(known), **({**known, **daemon.ask(known, "status")} if known else {})}))
+        return 0
+    if known:
+        daemon.ask(known, "reset", {}, timeout=60)
+    else:
+        (home / "state.pickle").unlink(missing_ok=True)
+    print(json.dumps({"reset": True, "up": bool(known)}))
+    return 0
+
+
+def _up(options: argparse.Namespace, home: Path) -> int:
+    given = ["--port", str(options.port), "--speed", options.speed, "--lag", str(options.lag)]
+    given += ["--default-roles", options.default_roles] + (["--stock"] if options.stock else [])
+    known, already = daemon.up(home, given)
+    if already and known["stock"] != options.stock:
+        raise daemon.DaemonError(
+            f"a {'stock' if known['stock'] else 'strict'} cloud is up in {home}: end it first, or name another --home"
+        )
+    print(json.dumps({**known, "already": already}))
+    return 0

@@ -1,0 +1,117 @@
+//! `infra apply`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use engine::{Graph, Inventory, Plan};
+
+use super::{Changing, Globals, output, planfile::PlanFile, run, select::Only, session::Session};
+use crate::{
+    cloud::Cloud,
+    error::{Failure, Result},
+    ui,
+};
+
+/// Makes the world match the spec: shows the plan, asks, carries it out.
+///
+/// It may be stopped or killed at any point: the next run completes what was begun.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  infra apply
+  infra --local apply -f infra/nyc311.yaml --yes
+  infra apply today.plan                 exactly that plan, or nothing
+  infra apply --only bucket/lake
+  infra apply --rotate iam_user/airflow  a new access key for the user
+
+Ctrl-C once: no new step starts, the running ones finish. Twice: stops at once.")]
+pub struct Apply {
+    /// A plan from `infra plan --out`; carried out exactly, or refused because the world moved.
+    #[arg(value_name = "PLANFILE")]
+    planfile: Option<PathBuf>,
+    #[command(flatten)]
+    only: Only,
+    #[command(flatten)]
+    changing: Changing,
+    /// Replaces a user's access key, whose secret was lost: `iam_user/airflow`; may be repeated.
+    #[arg(long, value_name = "ADDRESS")]
+    rotate: Vec<String>,
+}
+
+struct Prepared {
+    known: Inventory,
+    desired: Graph<Cloud>,
+    plan: Plan,
+}
+
+impl Apply {
+    pub(super) async fn run(self, globals: &Globals) -> Result {
+        let Self { planfile, only, changing, rotate } = self;
+        let planfile = planfile.map(|path| PlanFile::read(&path)).transpose()?;
+        let (globals, only) = match &planfile {
+            Some(file) => (file.globals(globals), file.only()),
+            None => (globals.clone(), only),
+        };
+        let mut session = Session::open(&globals).await?;
+        session.rotate(&rotate)?;
+        let mut ready = prepare(&session, &only).await?;
+        if let Some(file) = &planfile {
+            file.ensure_same(&session, &ready.plan)?;
+        }
+        if !changing.json || ready.plan.is_empty() {
+            ui::say(&ui::plan::render(&ready.plan, &session.heading(false)));
+        }
+        run::ensure_permitted(&ready.plan)?;
+        if ready.plan.is_empty() {
+            finish(&session, &ready.known, &changing);
+            return Ok(());
+        }
+        if !changing.yes && planfile.is_none() {
+            ask("Apply this plan? Only `yes` is taken for yes:")?;
+            // Time passed while the question stood; what was agreed to is what was shown.
+            let again = prepare(&session, &only).await?;
+            if again.plan != ready.plan {
+                return Err(Failure::new("the world moved while you were reading; nothing was changed")
+                    .hint("run the command again and look at the new plan"));
+            }
+            ready = again;
+        }
+        run::carry_out(&session, &ready.plan, &ready.desired, ready.known, &changing).await?;
+        // Read again: an address that was attached late is not in what its instance's step saw.
+        finish(&session, &session.observe().await?, &changing);
+        Ok(())
+    }
+}
+
+async fn prepare(session: &Session, only: &Only) -> Result<Prepared> {
+    let known = session.observe().await?;
+    let desired = session.desired(&known).await?;
+    let plan = only.cut(run::plan(&desired, &known), &desired, &known)?;
+    Ok(Prepared { known, desired, plan })
+}
+
+/// Asks; off a terminal that is an error, for nobody can answer.
+pub(super) fn ask(question: &str) -> Result {
+    match ui::confirm(question) {
+        Some(true) => Ok(()),
+        Some(false) => Err(Failure::new("not confirmed; nothing was changed")),
+        None => Err(Failure::new("there is no terminal to ask on; nothing was changed")
+            .hint("`--yes` carries the plan out without asking")),
+    }
+}
+
+fn finish(session: &Session, known: &Inventory, changing: &Changing) {
+    let outputs = output::all(known);
+    if changing.json {
+        let line = serde_json::json!({ "event": "outputs", "outputs": outputs });
+        ui::print(&format!("{line}\n"));
+        return;
+    }
+    if !outputs.is_empty() {
+        ui::print(&output::table(&outputs));
+    }
+    let flags = session.flags();
+    ui::say(&format!(
+        "\nNext: `infra{flags} status` shows what exists, `infra{flags} verify` checks it, `infra{flags} destroy` removes it."
+    ));
+}

@@ -1,0 +1,123 @@
+//! Carrying a plan out for a user: progress, Ctrl-C, what came of it.
+
+use std::time::Instant;
+
+use engine::{Graph, Inventory, Options, Outcome, Plan, Selection};
+use tokio_util::sync::CancellationToken;
+
+use super::{Changing, session::Session};
+use crate::{
+    cloud::Cloud,
+    error::{Failure, Result},
+    resources::REGISTRY,
+    ui::{self, progress::Form},
+};
+
+/// Carries `plan` out and tells how it went; the inventory is what is known afterwards.
+pub async fn carry_out(
+    session: &Session,
+    plan: &Plan,
+    desired: &Graph<Cloud>,
+    known: Inventory,
+    changing: &Changing,
+) -> Result<Inventory> {
+    let began = Instant::now();
+    let cancel = CancellationToken::new();
+    let (events, stream) = tokio::sync::mpsc::unbounded_channel();
+    let form = if changing.json { Form::Json } else { Form::Human };
+    let shown = tokio::spawn(ui::progress::show(stream, form));
+    let options = Options { parallelism: usize::from(changing.parallelism), cancel: cancel.clone(), events };
+    let outcome = tokio::select! {
+        outcome = engine::apply(plan, &REGISTRY, desired, known, &session.cloud, &options) => outcome,
+        () = stopped_twice(&cancel) => {
+            return Err(Failure::cancelled("stopped at once; some steps were cut short")
+                .hint("run the same command again: it completes what was begun"));
+        }
+    };
+    drop(options);
+    // The view ends with its last sender; what it still has to say comes before what follows.
+    let _ = shown.await;
+    tell(session, plan, outcome, began, changing.json).await
+}
+
+/// Returns at the second Ctrl-C (or termination signal); the first cancels.
+async fn stopped_twice(cancel: &CancellationToken) {
+    signal().await;
+    cancel.cancel();
+    ui::say("Stopping: no new step starts; waiting for the running ones. Ctrl-C again stops at once.");
+    signal().await;
+}
+
+async fn signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+async fn tell(session: &Session, plan: &Plan, outcome: Outcome, began: Instant, json: bool) -> Result<Inventory> {
+    let seconds = began.elapsed().as_secs_f64();
+    let (done, all) = (outcome.done.len(), plan.steps.len());
+    if outcome.is_complete() {
+        if !json {
+            ui::say(&format!("\nDone: {done} steps in {seconds:.1} s."));
+        }
+        return Ok(outcome.inventory);
+    }
+    let mut failure = if outcome.failed.is_empty() {
+        Failure::cancelled(format!(
+            "stopped: {done} of {all} steps were done, {} were not started",
+            outcome.cancelled.len()
+        ))
+    } else {
+        failed(session, plan, &outcome).await
+    };
+    failure.hints.push("run the same command again once that is mended: what is done stays done".into());
+    Err(failure)
+}
+
+async fn failed(session: &Session, plan: &Plan, outcome: &Outcome) -> Failure {
+    let (done, all) = (outcome.done.len(), plan.steps.len());
+    let mut message = Vec::new();
+    let mut hints: Vec<String> = Vec::new();
+    for failure in &outcome.failed {
+        let step = &plan.steps[failure.step];
+        let origin = step.origin.as_ref().map(|origin| format!("\n  asked for at {origin}")).unwrap_or_default();
+        message.push(format!("cannot {} {}{origin}\n  {:#}", step.action.verb(), failure.address, failure.error));
+        for error in failure.error.chain().filter_map(|cause| cause.downcast_ref()) {
+            hints.extend(session.cloud.obstacles(error, step.id.as_deref()).await);
+            hints.extend(crate::cloud::advice(error));
+        }
+    }
+    message.push(format!(
+        "{done} of {all} steps were done, {} failed, {} were skipped",
+        outcome.failed.len(),
+        outcome.skipped.len()
+    ));
+    let mut seen = std::collections::BTreeSet::new();
+    hints.retain(|hint| seen.insert(hint.clone()));
+    Failure { hints, ..Failure::new(message.join("\n")) }
+}
+
+/// The plan that reaches `desired` from `known`.
+pub fn plan(desired: &Graph<Cloud>, known: &Inventory) -> Plan {
+    engine::plan(&REGISTRY, desired, known, Selection::All)
+}
+
+/// Refuses a plan that would destroy what is protected.
+pub fn ensure_permitted(plan: &Plan) -> Result {
+    if plan.refused.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = plan.refused.iter().map(|refusal| refusal.address.to_string()).collect();
+    Err(Failure::new(format!("the plan would delete what is protected: {}; nothing was changed", names.join(", ")))
+        .hint("to let it go: set `protect: false` there, apply, and then make this change"))
+}

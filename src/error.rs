@@ -1,0 +1,86 @@
+//! How a command fails: what went wrong, what to do about it, and the exit code.
+
+use std::fmt;
+
+/// What sort of failure it is; decides the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Something went wrong: exit code 1.
+    Failed,
+    /// `plan --exit-code` found changes to make: exit code 2. Not an error, and nothing is printed for it.
+    Changes,
+    /// The user stopped it: exit code 130, as a shell reports a Ctrl-C.
+    Cancelled,
+}
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug)]
+pub struct Failure {
+    /// What sort of failure.
+    pub kind: Kind,
+    /// What went wrong, with its causes; may be several lines.
+    pub message: String,
+    /// What to do, a sentence each.
+    pub hints: Vec<String>,
+}
+
+impl Failure {
+    /// A failure with a message.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Failed, message: message.into(), hints: Vec::new() }
+    }
+
+    /// The plan is not empty.
+    pub fn changes() -> Self {
+        Self { kind: Kind::Changes, message: String::new(), hints: Vec::new() }
+    }
+
+    /// The user stopped it.
+    pub fn cancelled(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Cancelled, message: message.into(), hints: Vec::new() }
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// The process's exit code.
+    pub fn exit_code(&self) -> u8 {
+        match self.kind {
+            Kind::Failed => 1,
+            Kind::Changes => 2,
+            Kind::Cancelled => 130,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        let mut failure = Self::new(format!("{error:#}"));
+        failure.hints.extend(error.chain().filter_map(|cause| cause.downcast_ref()).flat_map(crate::cloud::advice));
+        failure
+    }
+}
+
+impl From<engine::ObserveError> for Failure {
+    fn from(error: engine::ObserveError) -> Self {
+        let claimed = matches!(error, engine::ObserveError::Claimed { .. });
+        let failure = Self::from(anyhow::Error::from(error));
+        if !claimed {
+            return failure;
+        }
+        failure.hint("remove the tag `infra:address` from the one that is not wanted, or delete it; then plan again")
+    }
+}
+
+/// What a command returns.
+pub type Result<T = ()> = std::result::Result<T, Failure>;

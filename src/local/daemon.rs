@@ -1,0 +1,64 @@
+//! Talking to the daemon on loopback: enough of HTTP to ask one question.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::{Context, bail, ensure};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use super::State;
+
+/// Where the daemon says which process it is and where it listens.
+pub(super) const FILE: &str = "daemon.json";
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The daemon of this folder, if it runs: it must answer, and be the process that its file names.
+pub(super) async fn find(home: &Path) -> Option<State> {
+    let known: Value = serde_json::from_slice(&std::fs::read(home.join(FILE)).ok()?).ok()?;
+    let endpoint = known["endpoint"].as_str()?;
+    let status = request(endpoint, "GET", "status", "").await.ok()?;
+    // The port may belong to another project's local cloud by now; its process is not the one that the file names.
+    (status["pid"] == known["pid"] || status.get("pid").is_none()).then_some(())?;
+    let mut told = known.clone();
+    told.as_object_mut()?.extend(status.as_object()?.clone());
+    State::try_from(told).ok()
+}
+
+/// By how much the describes of a cloud that somebody else started lag; nothing where it cannot tell.
+pub(super) async fn lag(endpoint: &str) -> Duration {
+    let status = request(endpoint, "GET", "status", "").await.unwrap_or_default();
+    Duration::try_from_secs_f64(status["lag"].as_f64().unwrap_or_default()).unwrap_or_default()
+}
+
+/// Tells the daemon something.
+pub(super) async fn tell(home: &Path, path: &str, body: &Value) -> anyhow::Result<Value> {
+    let state = find(home).await.context("the local cloud does not run")?;
+    request(&state.endpoint, "POST", path, &body.to_string()).await
+}
+
+async fn request(endpoint: &str, method: &str, path: &str, body: &str) -> anyhow::Result<Value> {
+    let address = endpoint.strip_prefix("http://").context("not an http address")?;
+    let address: std::net::SocketAddr = address.parse().context("not an address and port")?;
+    ensure!(address.ip().is_loopback(), "{address} is not on this machine");
+    let exchange = async {
+        let mut stream = TcpStream::connect(address).await?;
+        let length = body.len();
+        let head = format!(
+            "{method} /infra-local/{path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        );
+        stream.write_all((head + body).as_bytes()).await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        anyhow::Ok(answer)
+    };
+    let answer = tokio::time::timeout(PATIENCE, exchange).await.context("the local cloud does not answer")??;
+    let answer = String::from_utf8_lossy(&answer);
+    let Some((head, body)) = answer.split_once("\r\n\r\n") else { bail!("the local cloud's answer cannot be read") };
+    let status = head.split(' ').nth(1).unwrap_or_default();
+    ensure!(status == "200", "the local cloud answered {status}: {body}");
+    serde_json::from_str(body).context("the local cloud's answer is not JSON")
+}

@@ -1,0 +1,160 @@
+//! The local cloud: AWS on this machine, on loopback, for a project of its own.
+//!
+//! It is the Python package in `local/`, carried inside this binary. The first use installs it with its pinned
+//! dependencies into an environment of its own in the user's cache folder; each project's state lies in its `.infra/`.
+
+mod daemon;
+mod install;
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::{cloud::Target, workspace::Workspace};
+
+/// How long things take on the local cloud.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Speed {
+    /// No time.
+    Instant,
+    /// About a second each.
+    Fast,
+    /// As long as on AWS, or nearly.
+    Real,
+}
+
+/// What the user said about how it should run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings {
+    /// How long things take; `fast` where nothing is said.
+    pub speed: Option<Speed>,
+    /// By how many seconds describes lag behind creates.
+    pub lag: Option<f64>,
+}
+
+/// A local cloud that runs.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// `http://127.0.0.1:PORT`.
+    pub endpoint: String,
+    /// By how much its describes lag behind its creates.
+    pub lag: Duration,
+    /// How long things take.
+    pub speed: String,
+    /// What it said of itself.
+    pub json: Value,
+}
+
+impl State {
+    /// How it runs, in a few words.
+    pub fn summary(&self) -> String {
+        if self.lag.is_zero() {
+            format!("speed {}", self.speed)
+        } else {
+            format!("speed {}, describes lag {} s", self.speed, self.lag.as_secs_f64())
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Told {
+    endpoint: String,
+    #[serde(default)]
+    speed: String,
+    #[serde(default)]
+    lag: f64,
+}
+
+impl TryFrom<Value> for State {
+    type Error = anyhow::Error;
+
+    fn try_from(json: Value) -> anyhow::Result<Self> {
+        let told: Told = serde_json::from_value(json.clone()).context("the local cloud's status cannot be read")?;
+        let lag = Duration::try_from_secs_f64(told.lag).unwrap_or_default();
+        Ok(Self { endpoint: told.endpoint, lag, speed: told.speed, json })
+    }
+}
+
+/// Names another emulator to use instead, on loopback: for tests, and for whoever has one running already.
+const ENDPOINT_VARIABLE: &str = "INFRA_LOCAL_ENDPOINT";
+
+/// The local cloud's address; starts it, and installs it first, where needed.
+pub async fn ensure_up(workspace: &Workspace) -> anyhow::Result<Target> {
+    if let Ok(endpoint) = std::env::var(ENDPOINT_VARIABLE) {
+        let lag = daemon::lag(&endpoint).await;
+        return Ok(Target::Local { endpoint, lag });
+    }
+    let state = match daemon::find(&workspace.local_cloud()).await {
+        Some(state) => state,
+        None => up(workspace, &Settings::default()).await?,
+    };
+    Ok(Target::Local { endpoint: state.endpoint, lag: state.lag })
+}
+
+/// Starts it; one that runs already takes on what `settings` say.
+pub async fn up(workspace: &Workspace, settings: &Settings) -> anyhow::Result<State> {
+    let home = absolute(workspace)?;
+    if daemon::find(&home).await.is_none() {
+        let speed = settings.speed.unwrap_or(Speed::Fast).to_possible_value().expect("no speed is hidden");
+        let lag = settings.lag.unwrap_or(0.0).to_string();
+        let python = install::ensure().await?;
+        run(python, &home, &["up", "--port", "0", "--speed", speed.get_name(), "--lag", &lag]).await?;
+    } else {
+        if let Some(speed) = settings.speed {
+            let speed = speed.to_possible_value().expect("no speed is hidden");
+            daemon::tell(&home, "speed", &serde_json::json!({ "speed": speed.get_name() })).await?;
+        }
+        if let Some(lag) = settings.lag {
+            daemon::tell(&home, "lag", &serde_json::json!({ "lag": lag })).await?;
+        }
+    }
+    daemon::find(&home).await.context("the local cloud started but does not answer; see `infra local logs`")
+}
+
+/// Ends it; says whether it ran.
+pub async fn down(workspace: &Workspace) -> anyhow::Result<bool> {
+    let home = absolute(workspace)?;
+    if !home.join(daemon::FILE).exists() {
+        return Ok(false);
+    }
+    let told = run(install::ensure().await?, &home, &["down"]).await?;
+    Ok(told["stopped"].as_bool().unwrap_or(false))
+}
+
+/// How it runs; nothing where it does not.
+pub async fn status(workspace: &Workspace) -> anyhow::Result<Option<State>> {
+    Ok(daemon::find(&absolute(workspace)?).await)
+}
+
+/// Empties it.
+pub async fn reset(workspace: &Workspace) -> anyhow::Result<()> {
+    let home = absolute(workspace)?;
+    run(install::ensure().await?, &home, &["reset"]).await.map(drop)
+}
+
+/// The end of its log.
+pub fn logs(workspace: &Workspace) -> anyhow::Result<String> {
+    let path = absolute(workspace)?.join("daemon.log");
+    std::fs::read_to_string(&path).with_context(|| format!("there is no log at {}", path.display()))
+}
+
+fn absolute(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    std::path::absolute(workspace.local_cloud()).context("the current folder cannot be told")
+}
+
+/// Runs one of the package's own commands, which answers with one line of JSON.
+async fn run(python: install::Python, home: &std::path::Path, arguments: &[&str]) -> anyhow::Result<Value> {
+    let mut command = Command::new(&python.program);
+    command.args(["-m", "infra_local"]).args(arguments).arg("--home").arg(home);
+    command.env("PYTHONPATH", &python.packages).env("PYTHONDONTWRITEBYTECODE", "1").stdin(std::process::Stdio::null());
+    let output = command.output().await.with_context(|| format!("cannot run {}", python.program.display()))?;
+    if !output.status.success() {
+        bail!("the local cloud: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    let line = String::from_utf8_lossy(&output.stdout);
+    serde_json::from_str(line.trim()).with_context(|| format!("the local cloud answered {:?}", line.trim()))
+}

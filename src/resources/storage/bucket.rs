@@ -1,0 +1,299 @@
+//! A bucket that nobody outside reaches: all public access blocked, no ACLs, TLS only, encrypted.
+//!
+//! AWS takes the tags in the create call itself, so that a bucket of the stack's is never without them. (Clouds that
+//! don't know this yet get them in the next call; a bucket that a crash left between the two is recognised by `create`
+//! alone: it has the name that the spec asks for, no tags at all, and nothing in it. Neither a plan nor a destroy ever
+//! takes an untagged bucket for ours.)
+
+use std::collections::BTreeSet;
+
+use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
+use engine::{Address, Diff, Effect, Inventory, Ref, Resource, Result, StepContext, World};
+use futures::future::try_join_all;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{
+    KmsKey, LifecycleRule, ObservedRule, bucket_contents as contents,
+    bucket_settings::{self as settings, PUBLIC_ACCESS_BLOCKED},
+    tls_policy,
+};
+use crate::cloud::{Cloud, CloudError, Explain, PROTECT_TAG, STACK_TAG, Tags, claimed_name, gone_is_ok};
+
+/// Who holds the key to what a bucket keeps.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BucketEncryption {
+    /// S3 itself.
+    S3,
+    /// The stack, in KMS.
+    Kms(Ref<KmsKey>),
+}
+
+/// A bucket.
+#[derive(Clone, Debug, Serialize)]
+pub struct Bucket {
+    /// The name in S3, unique among all accounts of the world.
+    pub name: String,
+    /// Who holds the key to what it keeps.
+    pub encryption: BucketEncryption,
+    /// Whether it keeps what is overwritten and deleted.
+    pub versioning: bool,
+    /// How long it keeps what.
+    pub lifecycle: BTreeSet<LifecycleRule>,
+    /// Whether it may not be deleted, not even when the spec no longer mentions it.
+    pub protect: bool,
+    /// What it is tagged with.
+    pub tags: Tags,
+}
+
+/// What AWS reports of a bucket.
+#[derive(Clone, Debug, Serialize)]
+pub struct BucketObserved {
+    /// The name in S3.
+    pub name: String,
+    /// The ARN.
+    pub arn: String,
+    /// The algorithm: `AES256`, `aws:kms`; nothing where objects are kept as they come.
+    pub encryption: Option<String>,
+    /// The KMS key.
+    pub encryption_key: Option<String>,
+    /// Whether the bucket saves most of the calls to KMS by a key of its own.
+    pub bucket_key: bool,
+    /// Whether it keeps what is overwritten and deleted.
+    pub versioning: bool,
+    /// How long it keeps what.
+    pub lifecycle: BTreeSet<ObservedRule>,
+    /// The sorts of public access that are blocked.
+    pub public_access_blocked: BTreeSet<String>,
+    /// Who owns objects: `BucketOwnerEnforced` where ACLs are off.
+    pub ownership: Option<String>,
+    /// Its policy.
+    pub policy: Value,
+    /// Whether it may not be deleted.
+    pub protect: bool,
+    /// The tags, but for the one that says so.
+    pub tags: Tags,
+}
+
+impl Resource<Cloud> for Bucket {
+    const KIND: &'static str = "bucket";
+    const LAYER: &'static str = "storage";
+    const AFTER: &'static [&'static str] = &["kms_key"];
+    const IDENTITY: engine::Identity = engine::Identity::Name;
+    const TYPICAL_SECONDS: u32 = 3;
+    type Observed = BucketObserved;
+
+    fn refs(&self) -> Vec<&Address> {
+        let Self { name: _, encryption, versioning: _, lifecycle: _, protect: _, tags: _ } = self;
+        match encryption {
+            BucketEncryption::S3 => Vec::new(),
+            BucketEncryption::Kms(key) => vec![key.address()],
+        }
+    }
+
+    /// Looks at the spec's buckets, at those that are named like the stack's, and at those that the tagging API lists.
+    async fn observe(cloud: &Cloud, _known: &Inventory) -> Result<Vec<(String, BucketObserved)>> {
+        let (listed, tagged) = tokio::try_join!(cloud.own_buckets(), cloud.tagged())?;
+        let mut names: BTreeSet<&str> = listed.iter().map(String::as_str).collect();
+        names.extend(tagged.keys().filter_map(|arn| arn.split_once(":s3:::").map(|(_, name)| name)));
+        let reads = names.into_iter().map(|bucket| async move {
+            let Some(observed) = settings::read(cloud, bucket).await? else { return anyhow::Ok(None) };
+            let spec_name = cloud.names.buckets.get(bucket).cloned();
+            Ok(spec_name.or_else(|| claimed_name(&observed.tags, Self::KIND)).map(|name| (name, observed)))
+        });
+        Ok(try_join_all(reads).await?.into_iter().flatten().collect())
+    }
+
+    fn id(observed: &BucketObserved) -> String {
+        observed.name.clone()
+    }
+
+    fn diff(&self, observed: &BucketObserved, known: &Inventory) -> Diff {
+        let key = match &self.encryption {
+            BucketEncryption::S3 => None,
+            BucketEncryption::Kms(key) => known.get(key).map(|key| key.arn.as_str()),
+        };
+        self.compare(observed, key)
+    }
+
+    fn guard(observed: &BucketObserved) -> Option<String> {
+        let why = || format!("bucket {} is protected: apply `protect: false` first", observed.name);
+        observed.protect.then(why)
+    }
+
+    fn outputs(observed: &BucketObserved) -> Vec<(&'static str, String)> {
+        vec![("name", observed.name.clone()), ("arn", observed.arn.clone())]
+    }
+
+    async fn create(&self, cx: &StepContext<'_, Cloud>) -> Result<BucketObserved> {
+        let cloud = cx.world;
+        // Asked before making: in its oldest region S3 "makes" a bucket that the account has already.
+        if cloud.unread().own_buckets().await?.contains(&self.name) {
+            self.may_continue(cx).await?;
+        } else {
+            match self.make(cloud).await {
+                // S3 did not list it a moment ago.
+                Err(error) if error.is(&["BucketAlreadyOwnedByYou"]) => self.may_continue(cx).await?,
+                Err(error) if error.is(&["BucketAlreadyExists"]) => {
+                    let name = &self.name;
+                    return Err(anyhow::Error::from(error).context(format!(
+                        "another account has a bucket {name}: names are shared by all accounts of the world, choose another"
+                    )));
+                }
+                result => result?,
+            }
+        }
+        // What is set already depends on the cloud and on how far an interrupted run came.
+        let read = || async { settings::read_all(cloud, &self.name).await };
+        let born = cloud.settle(&[], read).await?;
+        let missing = self.compare(&born, self.key(cx)?.as_deref());
+        self.update(&born, &missing, cx).await
+    }
+
+    async fn update(
+        &self,
+        observed: &BucketObserved,
+        diff: &Diff,
+        cx: &StepContext<'_, Cloud>,
+    ) -> Result<BucketObserved> {
+        let (cloud, bucket) = (cx.world, self.name.as_str());
+        let key = self.key(cx)?;
+        let policy = tls_policy::document(&observed.arn);
+        // One after the other: S3 refuses changes to one bucket at the same time with OperationAborted. Whose it is
+        // comes first.
+        if diff.touches("tags") || diff.touches("protect") {
+            let mut tags = self.tags.clone();
+            tags.extend(self.protect.then(|| (PROTECT_TAG.to_owned(), "true".to_owned())));
+            settings::put_tags(cloud, bucket, &tags).await?;
+        }
+        if diff.touches("public_access_blocked") {
+            settings::put_public_access_block(cloud, bucket).await?;
+        }
+        if diff.touches("ownership") {
+            settings::put_ownership(cloud, bucket).await?;
+        }
+        if diff.touches("encryption") || diff.touches("bucket_key") {
+            settings::put_encryption(cloud, bucket, key.as_deref()).await?;
+        }
+        if diff.touches("versioning") {
+            settings::put_versioning(cloud, bucket, self.versioning).await?;
+        }
+        if diff.touches("lifecycle") {
+            settings::put_lifecycle(cloud, bucket, &self.lifecycle).await?;
+        }
+        if diff.touches("policy") {
+            settings::put_policy(cloud, bucket, &policy).await?;
+        }
+        Ok(BucketObserved {
+            name: observed.name.clone(),
+            arn: observed.arn.clone(),
+            encryption: Some(if key.is_some() { settings::KMS } else { settings::S3 }.to_owned()),
+            bucket_key: key.is_some(),
+            encryption_key: key,
+            versioning: self.versioning,
+            lifecycle: self.lifecycle.iter().cloned().map(ObservedRule::Plain).collect(),
+            public_access_blocked: PUBLIC_ACCESS_BLOCKED.map(str::to_owned).into(),
+            ownership: Some(settings::OWNER_ENFORCED.to_owned()),
+            policy,
+            protect: self.protect,
+            tags: self.tags.clone(),
+        })
+    }
+
+    async fn delete(observed: &BucketObserved, cx: &StepContext<'_, Cloud>) -> Result<()> {
+        let cloud = cx.world;
+        match contents::clear(cx, &observed.name).await {
+            Err(error) if error.downcast_ref().is_some_and(CloudError::is_missing) => return Ok(()),
+            result => result?,
+        }
+        let request = || cloud.clients.s3.delete_bucket().bucket(&observed.name).send();
+        let send = || async { gone_is_ok(request().await.explain("s3:DeleteBucket")) };
+        Ok(cloud.settle(settings::BUSY, send).await?)
+    }
+}
+
+impl Bucket {
+    /// Compares; `key` is the ARN of the stack's key, where the bucket is to have one and it exists.
+    fn compare(&self, observed: &BucketObserved, key: Option<&str>) -> Diff {
+        let Self { name, encryption, versioning, lifecycle, protect, tags } = self;
+        let mut diff = Diff::default();
+        diff.fixed("name", &observed.name, name);
+        compare_encryption(&mut diff, encryption, observed, key);
+        let rules = lifecycle.iter().cloned().map(ObservedRule::Plain).collect();
+        let blocked = PUBLIC_ACCESS_BLOCKED.map(str::to_owned).into();
+        diff.field("versioning", &observed.versioning, versioning)
+            .set("lifecycle", &observed.lifecycle, &rules)
+            .set("public_access_blocked", &observed.public_access_blocked, &blocked)
+            .field("ownership", &observed.ownership.as_deref(), &Some(settings::OWNER_ENFORCED));
+        let policy = tls_policy::document(&observed.arn);
+        if !tls_policy::means_the_same(&observed.policy, &policy) {
+            diff.push("policy", observed.policy.clone(), policy, Effect::InPlace);
+        }
+        diff.field("protect", &observed.protect, protect).map("tags", &observed.tags, tags);
+        diff
+    }
+
+    fn key(&self, cx: &StepContext<'_, Cloud>) -> Result<Option<String>> {
+        match &self.encryption {
+            BucketEncryption::S3 => Ok(None),
+            BucketEncryption::Kms(key) => Ok(Some(cx.observed(key)?.arn.clone())),
+        }
+    }
+
+    async fn make(&self, cloud: &Cloud) -> Result<(), CloudError> {
+        let region = cloud.names.region.as_str();
+        let mut tags = self.tags.clone();
+        tags.extend(self.protect.then(|| (PROTECT_TAG.to_owned(), "true".to_owned())));
+        let place = CreateBucketConfiguration::builder().set_tags(Some(settings::into_s3(&tags)));
+        // The oldest region is the one that has no name here. Source: CreateBucket in the Amazon S3 API reference.
+        let place = match region {
+            "us-east-1" => place,
+            other => place.location_constraint(BucketLocationConstraint::from(other)),
+        };
+        let request = cloud.clients.s3.create_bucket().bucket(&self.name).create_bucket_configuration(place.build());
+        let send = || async { request.clone().send().await.explain("s3:CreateBucket") };
+        // A name that was deleted a moment ago is not free at once.
+        cloud.settle(settings::BUSY, send).await.map(drop)
+    }
+
+    /// The account has a bucket of that name: fine if an interrupted run began it, an error if it isn't ours.
+    async fn may_continue(&self, cx: &StepContext<'_, Cloud>) -> Result<()> {
+        let (cloud, name) = (cx.world, self.name.as_str());
+        let tags = match settings::tags(cloud, name).await {
+            Err(error) if error.is(settings::ELSEWHERE) => {
+                let region = &cloud.names.region;
+                let why = format!("bucket {name} exists already, in another region than {region}: choose another name");
+                return Err(anyhow::Error::from(error).context(why));
+            }
+            tags => tags?,
+        };
+        let ours = tags.get(STACK_TAG) == Some(&cloud.names.stack);
+        anyhow::ensure!(
+            ours || (tags.is_empty() && contents::is_empty(cloud, name).await?),
+            "bucket {name} exists already and does not belong to stack {}; `infra adopt {} {name}` takes it over",
+            cloud.names.stack,
+            cx.address(),
+        );
+        Ok(())
+    }
+}
+
+fn compare_encryption(diff: &mut Diff, wanted: &BucketEncryption, observed: &BucketObserved, arn: Option<&str>) {
+    let (algorithm, key) = (observed.encryption.as_deref(), observed.encryption_key.as_deref());
+    let shown = json!(key.or(algorithm));
+    match wanted {
+        BucketEncryption::S3 if algorithm == Some(settings::S3) => {}
+        BucketEncryption::S3 => drop(diff.push("encryption", shown, json!(settings::S3), Effect::InPlace)),
+        BucketEncryption::Kms(link) => {
+            // S3 takes a key by its ARN or its id.
+            let same = |key: &str| arn.is_some_and(|arn| arn == key || arn.rsplit('/').next() == Some(key));
+            if algorithm != Some(settings::KMS) || !key.is_some_and(same) {
+                let to = arn.map_or_else(|| link.address().to_string(), str::to_owned);
+                diff.push("encryption", shown, json!(to), Effect::InPlace);
+            } else {
+                diff.field("bucket_key", &observed.bucket_key, &true);
+            }
+        }
+    }
+}

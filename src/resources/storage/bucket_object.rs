@@ -1,0 +1,186 @@
+//! A file of the user's, kept in a bucket: a job, a bootstrap script. Compared by checksum, never by time.
+//!
+//! Its metadata say whose it is and what was uploaded, and S3's own checksum says whether that is still there: one that
+//! somebody overwrote, even with the same metadata, shows as drift. Deleting it deletes all of its versions, so that
+//! its bucket can go.
+
+use std::path::PathBuf;
+
+use aws_sdk_s3::{operation::head_object::HeadObjectOutput, types::ChecksumMode};
+use engine::{Address, Diff, Effect, Identity, Inventory, Ref, Resource, Result, StepContext};
+use futures::future::try_join_all;
+use percent_encoding::{CONTROLS, utf8_percent_encode};
+use serde::Serialize;
+use serde_json::json;
+
+use super::{
+    Bucket, bucket_contents as contents,
+    upload::{self, Upload},
+};
+use crate::cloud::{Cloud, CloudError, Explain};
+
+/// Says which stack the object belongs to.
+const STACK: &str = "infra-stack";
+/// Says which resource of the stack it is.
+const ADDRESS: &str = "infra-address";
+/// The SHA-256 of the whole, in hexadecimal.
+const SHA256: &str = "infra-sha256";
+/// The checksum that S3 reports for what was uploaded: of the whole, or of the parts' checksums.
+const CHECKSUM: &str = "infra-checksum";
+/// What S3 takes for the type of an object that was uploaded without one.
+const UNTYPED: &str = "binary/octet-stream";
+
+/// An object in a bucket.
+#[derive(Clone, Debug, Serialize)]
+pub struct BucketObject {
+    /// The bucket.
+    pub bucket: Ref<Bucket>,
+    /// The bucket's name in S3.
+    pub bucket_name: String,
+    /// The key.
+    pub key: String,
+    /// The file that is uploaded.
+    pub source: PathBuf,
+    /// The file's SHA-256 in hexadecimal; see [`sha256_of`](super::sha256_of).
+    pub sha256: String,
+    /// The media type; `binary/octet-stream` where nothing is said.
+    pub content_type: Option<String>,
+}
+
+/// What S3 reports of an object.
+#[derive(Clone, Debug, Serialize)]
+pub struct BucketObjectObserved {
+    /// The bucket's name in S3.
+    pub bucket: String,
+    /// The key.
+    pub key: String,
+    /// The SHA-256 of what is there, where it is known: not when somebody else wrote it.
+    pub sha256: Option<String>,
+    /// The media type.
+    pub content_type: String,
+    /// Whether it is the stack's by its metadata.
+    pub ours: bool,
+    /// The resource that it is by its metadata.
+    pub address: Option<String>,
+    /// The resource that the spec has for the key.
+    pub wanted_address: String,
+}
+
+impl Resource<Cloud> for BucketObject {
+    const KIND: &'static str = "bucket_object";
+    const LAYER: &'static str = "storage";
+    const AFTER: &'static [&'static str] = &["bucket"];
+    // Only in buckets that are the stack's.
+    const OBSERVES_AFTER: &'static [&'static str] = &["bucket"];
+    const IDENTITY: Identity = Identity::Name;
+    const TYPICAL_SECONDS: u32 = 2;
+    type Observed = BucketObjectObserved;
+
+    fn refs(&self) -> Vec<&Address> {
+        let Self { bucket, bucket_name: _, key: _, source: _, sha256: _, content_type: _ } = self;
+        vec![bucket.address()]
+    }
+
+    async fn observe(cloud: &Cloud, known: &Inventory) -> Result<Vec<(String, BucketObjectObserved)>> {
+        let ours = |bucket: &str| known.all::<Cloud, Bucket>().any(|(_, observed)| observed.name == bucket);
+        let wanted = cloud.names.objects.iter().filter(|((bucket, _), _)| ours(bucket));
+        let reads = wanted.map(|((bucket, key), name)| async move {
+            anyhow::Ok(read(cloud, bucket, key, name).await?.map(|observed| (name.clone(), observed)))
+        });
+        Ok(try_join_all(reads).await?.into_iter().flatten().collect())
+    }
+
+    fn id(observed: &BucketObjectObserved) -> String {
+        format!("s3://{}/{}", observed.bucket, observed.key)
+    }
+
+    fn diff(&self, observed: &BucketObjectObserved, known: &Inventory) -> Diff {
+        let Self { bucket, bucket_name: _, key, source: _, sha256, content_type } = self;
+        let mut diff = Diff::default();
+        let name = known.get(bucket).map(|bucket| bucket.name.as_str());
+        diff.fixed_link("bucket", &observed.bucket, name, bucket).fixed("key", &observed.key, key);
+        if observed.sha256.as_ref() != Some(sha256) {
+            diff.push("sha256", json!(observed.sha256), json!(sha256), Effect::InPlace);
+        }
+        // Of what somebody else wrote, that it is another thing says it all.
+        if observed.ours {
+            diff.field("content_type", observed.content_type.as_str(), content_type.as_deref().unwrap_or(UNTYPED))
+                .field("address", &observed.address.as_deref(), &Some(observed.wanted_address.as_str()));
+        }
+        diff
+    }
+
+    fn outputs(observed: &BucketObjectObserved) -> Vec<(&'static str, String)> {
+        vec![("uri", Self::id(observed))]
+    }
+
+    async fn create(&self, cx: &StepContext<'_, Cloud>) -> Result<BucketObjectObserved> {
+        let Self { bucket: _, bucket_name, key, source, sha256, content_type } = self;
+        let (stack, address) = (ascii(&cx.world.names.stack), ascii(&cx.address().to_string()));
+        let upload = Upload::of(source, sha256).await?;
+        let metadata = [(STACK, &stack), (ADDRESS, &address), (SHA256, sha256), (CHECKSUM, &upload.checksum)];
+        upload.send(cx, bucket_name, key, content_type.as_deref().unwrap_or(UNTYPED), &metadata).await?;
+        Ok(BucketObjectObserved {
+            bucket: bucket_name.clone(),
+            key: key.clone(),
+            sha256: Some(sha256.clone()),
+            content_type: content_type.clone().unwrap_or_else(|| UNTYPED.to_owned()),
+            ours: true,
+            address: Some(address.clone()),
+            wanted_address: address,
+        })
+    }
+
+    async fn update(
+        &self,
+        _observed: &BucketObjectObserved,
+        _diff: &Diff,
+        cx: &StepContext<'_, Cloud>,
+    ) -> Result<BucketObjectObserved> {
+        // S3 changes nothing about an object but by writing it anew.
+        self.create(cx).await
+    }
+
+    async fn delete(observed: &BucketObjectObserved, cx: &StepContext<'_, Cloud>) -> Result<()> {
+        let BucketObjectObserved { bucket, key, ours, .. } = observed;
+        if !ours {
+            cx.progress(format!("s3://{bucket}/{key} was overwritten by somebody else: left alone"));
+            return Ok(());
+        }
+        match contents::purge(cx.world, bucket, key, |version| version.key == *key, |_| {}).await {
+            Err(error) if error.downcast_ref().is_some_and(CloudError::is_missing) => Ok(()),
+            result => result.map(drop),
+        }
+    }
+}
+
+/// Metadata travel as headers.
+fn ascii(text: &str) -> String {
+    utf8_percent_encode(text, CONTROLS).to_string()
+}
+
+async fn read(cloud: &Cloud, bucket: &str, key: &str, name: &str) -> Result<Option<BucketObjectObserved>> {
+    let request = cloud.clients.s3.head_object().bucket(bucket).key(key).checksum_mode(ChecksumMode::Enabled);
+    let head = match request.send().await.explain("s3:GetObject") {
+        Err(error) if error.is_missing() => return Ok(None),
+        head => head?,
+    };
+    let metadata = |name: &str| head.metadata().and_then(|metadata| metadata.get(name)).cloned();
+    let ours = metadata(STACK) == Some(ascii(&cloud.names.stack));
+    Ok(Some(BucketObjectObserved {
+        bucket: bucket.to_owned(),
+        key: key.to_owned(),
+        sha256: if ours { sha256(&head) } else { None },
+        content_type: head.content_type().unwrap_or(UNTYPED).to_owned(),
+        ours,
+        address: metadata(ADDRESS),
+        wanted_address: ascii(&Address::new(BucketObject::KIND, name).to_string()),
+    }))
+}
+
+/// What the metadata say was uploaded, if S3's checksum says that it is what is there.
+fn sha256(head: &HeadObjectOutput) -> Option<String> {
+    let metadata = head.metadata()?;
+    let (uploaded, there) = (metadata.get(CHECKSUM)?, head.checksum_sha256()?);
+    (upload::digest(uploaded) == upload::digest(there)).then(|| metadata.get(SHA256).cloned())?
+}

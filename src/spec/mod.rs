@@ -1,0 +1,144 @@
+//! YAML to a typed, validated [`Spec`], every value with its line and column.
+//!
+//! ```text
+//! file ─source─▶ text ─tree─▶ nodes with places ─overlay─▶ one tree ─decode─▶ Spec
+//!                                                            │  interpolate, shape, tables, check
+//!                                                            └─▶ SpecErrors: every mistake at once
+//! ```
+//!
+//! Nothing here asks AWS or the network. YAML is known only here.
+
+mod check;
+mod decode;
+mod error;
+mod find;
+mod interpolate;
+pub mod model;
+mod overlay;
+mod schema;
+mod shape;
+mod source;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::{
+    cell::RefCell,
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+pub use error::{Diagnostic, SpecErrors};
+pub use find::{DEFAULT_FOLDER, find};
+pub use model::*;
+pub use schema::schema;
+
+use decode::Decoder;
+use interpolate::Scope;
+use source::{Refused, Source};
+
+/// Looks up an environment variable.
+pub type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
+
+/// What changes how a spec is read.
+pub struct LoadOptions {
+    /// `--set name=value`, in order; the last of one name wins.
+    pub set: Vec<(String, String)>,
+    /// `--overlay FILE`.
+    pub overlay: Option<PathBuf>,
+    /// The account's 12 digits, where known already; otherwise `${account}` stays open in [`Text`].
+    pub account: Option<String>,
+    /// Looks up an environment variable; the process's own by default.
+    pub env: Box<Lookup>,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self { set: Vec::new(), overlay: None, account: None, env: Box::new(|name| std::env::var(name).ok()) }
+    }
+}
+
+impl fmt::Debug for LoadOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { set, overlay, account, env: _ } = self;
+        f.debug_struct("LoadOptions").field("set", set).field("overlay", overlay).field("account", account).finish()
+    }
+}
+
+/// Reads and checks a spec without asking anybody.
+pub fn load(file: &Path, options: &LoadOptions) -> Result<Spec, SpecErrors> {
+    let mut errors = Vec::new();
+    let mut sources = Vec::new();
+    let base = Source::read(file);
+    let overlay = options.overlay.as_deref().map(Source::read);
+    let mut keep = |result: Result<Source, Refused>| match result {
+        Ok(source) => {
+            let source = Arc::new(source);
+            sources.push(Arc::clone(&source));
+            Some(source)
+        }
+        Err(refused) => {
+            let (source, error) = *refused;
+            sources.push(Arc::new(source));
+            errors.push(error);
+            None
+        }
+    };
+    let base = keep(base);
+    let overlay = overlay.map(keep);
+    match (base, overlay) {
+        (Some(base), None) => read(&base, None, options, sources),
+        (Some(base), Some(Some(overlay))) => read(&base, Some(&overlay), options, sources),
+        _ => Err(SpecErrors::new(errors, sources)),
+    }
+}
+
+/// Reads and checks a spec given as text under a name; for tests and editors.
+pub fn load_str(name: &str, text: &str, options: &LoadOptions) -> Result<Spec, SpecErrors> {
+    match Source::from_bytes(name.into(), text.as_bytes().to_vec()) {
+        Ok(source) => {
+            let source = Arc::new(source);
+            read(&source, None, options, vec![Arc::clone(&source)])
+        }
+        Err(refused) => {
+            let (source, error) = *refused;
+            Err(SpecErrors::new(vec![error], vec![Arc::new(source)]))
+        }
+    }
+}
+
+fn read(
+    base: &Source,
+    overlay: Option<&Source>,
+    options: &LoadOptions,
+    sources: Vec<Arc<Source>>,
+) -> Result<Spec, SpecErrors> {
+    let mut errors = Vec::new();
+    let root = tree::parse(base, &mut errors);
+    let changes = overlay.map(|overlay| tree::parse(overlay, &mut errors));
+    let (Some(mut root), None | Some(Some(_))) = (root, &changes) else {
+        return Err(SpecErrors::new(errors, sources));
+    };
+    if let Some(changes) = changes.flatten() {
+        overlay::merge(&mut root, changes);
+    }
+    let scope = Scope {
+        account: options.account.clone(),
+        stack: RefCell::default(),
+        region: RefCell::default(),
+        vars: RefCell::default(),
+        env: &*options.env,
+        secrets: RefCell::default(),
+    };
+    let decoder = Decoder::new(scope, &root);
+    let mut spec = decode::read(&decoder, &base.start(), overlay.map(|overlay| &*overlay.name), &options.set);
+    let (mut found, notes) = decoder.finish();
+    errors.append(&mut found);
+    if !errors.is_empty() {
+        return Err(SpecErrors::new(errors, sources));
+    }
+    spec.notes = notes;
+    Ok(spec)
+}

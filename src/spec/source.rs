@@ -1,0 +1,115 @@
+//! Reading one input file, with bounds: a spec is small text, and anything else is refused early.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+    sync::Arc,
+};
+
+use super::{error::Diagnostic, model::Span};
+
+/// A spec of more bytes is refused unread.
+pub(super) const MAX_BYTES: u64 = 1024 * 1024;
+
+/// A file's text, kept for showing its lines.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// The file as the user named it.
+    pub(super) name: Arc<str>,
+    /// Its text without a byte order mark.
+    pub(super) text: String,
+}
+
+/// A file that was refused: what could be read of it, and why.
+pub(super) type Refused = Box<(Source, Diagnostic)>;
+
+impl Source {
+    /// Reads a file of at most [`MAX_BYTES`] of UTF-8.
+    pub(super) fn read(path: &Path) -> Result<Self, Refused> {
+        let name: Arc<str> = path.to_string_lossy().into();
+        let fail = |message: String| {
+            let source = Self { name: name.clone(), text: String::new() };
+            Box::new((source, Diagnostic::general(format!("{name}: {message}"))))
+        };
+        let explain = |error: &io::Error| match error.kind() {
+            io::ErrorKind::NotFound => "there is no such file".to_owned(),
+            io::ErrorKind::PermissionDenied => "the file may not be read by you".to_owned(),
+            _ => format!("cannot be read: {error}"),
+        };
+        // Checked before opening: opening a pipe would wait for a writer.
+        let metadata = path.metadata().map_err(|error| fail(explain(&error)))?;
+        if metadata.is_dir() {
+            return Err(fail("is a folder, not a file".into()));
+        }
+        if !metadata.is_file() {
+            return Err(fail("is not a regular file".into()));
+        }
+        if metadata.len() > MAX_BYTES {
+            return Err(fail(too_large(metadata.len())));
+        }
+        let file = File::open(path).map_err(|error| fail(explain(&error)))?;
+        let mut bytes = Vec::new();
+        // It may grow meanwhile, or be one of /proc's, which all claim to be empty.
+        file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| fail(explain(&error)))?;
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(fail(too_large(bytes.len() as u64)));
+        }
+        Self::from_bytes(name, bytes)
+    }
+
+    /// Takes bytes as a file's content.
+    pub(super) fn from_bytes(name: Arc<str>, bytes: Vec<u8>) -> Result<Self, Refused> {
+        let text = match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                let bytes = error.into_bytes();
+                let source = Self { name, text: String::from_utf8_lossy(&bytes).into_owned() };
+                let span = source.span_at_byte(at);
+                let error = Diagnostic::at(&span, format!("byte {at} ({:#04x}) is not valid UTF-8", bytes[at]))
+                    .hint("save the file as UTF-8");
+                return Err(Box::new((source, error)));
+            }
+        };
+        let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+        let source = Self { name, text };
+        match source.text.bytes().position(|byte| byte == 0) {
+            Some(at) => {
+                let span = source.span_at_byte(at);
+                let error = Diagnostic::at(&span, format!("byte {at} is NUL, which no text file holds"))
+                    .hint("is it a binary file, or saved as UTF-16?");
+                Err(Box::new((source, error)))
+            }
+            None => Ok(source),
+        }
+    }
+
+    /// A line (from 1) without its end.
+    pub(super) fn line(&self, number: u32) -> Option<&str> {
+        self.text.lines().nth(number as usize - 1)
+    }
+
+    /// The first character of the file.
+    pub(super) fn start(&self) -> Span {
+        Span { file: self.name.clone(), line: 1, column: 1, len: 1 }
+    }
+
+    fn span_at_byte(&self, at: usize) -> Span {
+        let at = (0..=at.min(self.text.len())).rev().find(|at| self.text.is_char_boundary(*at)).unwrap_or(0);
+        let before = &self.text[..at];
+        let line = before.bytes().filter(|byte| *byte == b'\n').count();
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
+        Span { file: self.name.clone(), line: small(line) + 1, column: small(column) + 1, len: 1 }
+    }
+}
+
+fn too_large(bytes: u64) -> String {
+    let size = if bytes > 2 * MAX_BYTES { format!("has {} MiB", bytes / MAX_BYTES) } else { "is too large".into() };
+    format!("{size}; a spec may have 1 MiB at most")
+}
+
+/// A count within a file of 1 MiB.
+pub(super) fn small(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,52 @@
+//! Everything that is printed. Data goes to stdout, what happens goes to stderr; both read without colour.
+
+pub mod failure;
+pub mod plan;
+pub mod progress;
+pub mod style;
+pub mod table;
+pub mod value;
+
+use std::io::Write;
+
+/// Prints data: the answer to what was asked.
+pub fn print(text: &str) {
+    let mut out = anstream::stdout();
+    // A reader that went away (`infra plan | head`) is no reason to fail.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Prints what happens, or what the user should know.
+pub fn say(text: &str) {
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// Whether stderr takes colour.
+pub fn colored_stderr() -> bool {
+    anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
+}
+
+/// The columns that there are to write in; nothing off a terminal.
+pub fn width() -> usize {
+    terminal_size::terminal_size().map_or(0, |(width, _)| usize::from(width.0))
+}
+
+/// Sets colour for the whole run: `never` where the user said `--no-color`.
+pub fn set_color(never: bool) {
+    if never {
+        anstream::ColorChoice::Never.write_global();
+    }
+}
+
+/// Asks a question that only `yes` answers; `None` where nobody is there to answer.
+pub fn confirm(question: &str) -> Option<bool> {
+    use std::io::{BufRead, IsTerminal};
+    if !std::io::stdin().is_terminal() {
+        return None;
+    }
+    let mut err = anstream::stderr();
+    let _ = write!(err, "{question} ").and_then(|()| err.flush());
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).ok()?;
+    Some(answer.trim().eq_ignore_ascii_case("yes"))
+}

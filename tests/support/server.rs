@@ -1,0 +1,74 @@
+//! A local cloud of a test's own.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use super::cli::root;
+
+/// A local cloud that ends with the test.
+pub struct Server {
+    /// `http://127.0.0.1:PORT`.
+    pub endpoint: String,
+    child: Child,
+    _home: tempfile::TempDir,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Server {
+    /// Starts one; `arguments` go to `infra_local serve`.
+    pub fn start(arguments: &[&str]) -> Self {
+        let python =
+            std::env::var("INFRA_TEST_PYTHON").expect("INFRA_TEST_PYTHON names the tests' Python; `make test` sets it");
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let mut command = Command::new(python);
+        command.args(["-m", "infra_local", "serve", "--port", "0", "--home"]).arg(home.path()).args(arguments);
+        command.env("PYTHONPATH", root().join("local")).stdin(Stdio::null()).stdout(Stdio::null());
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the local cloud starts");
+        // Its log must be read, or the pipe fills and it stops.
+        let log = BufReader::new(child.stderr.take().expect("a piped log"));
+        std::thread::spawn(move || log.lines().for_each(drop));
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let known = std::fs::read(home.path().join("daemon.json")).ok();
+            let known: Option<serde_json::Value> = known.and_then(|known| serde_json::from_slice(&known).ok());
+            if let Some(endpoint) = known.as_ref().and_then(|known| known["endpoint"].as_str()) {
+                return Self { endpoint: endpoint.to_owned(), child, _home: home };
+            }
+            assert!(Instant::now() < deadline, "the local cloud does not come up");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Asks the control endpoint; returns its JSON.
+    pub fn control(&self, method: &str, path: &str, body: &str) -> serde_json::Value {
+        control(&self.endpoint, method, path, body).expect("the local cloud answers its control endpoint")
+    }
+}
+
+/// Asks a local cloud's control endpoint; nothing where there is none, as in stock moto.
+pub fn control(endpoint: &str, method: &str, path: &str, body: &str) -> Option<serde_json::Value> {
+    let address = endpoint.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).ok()?;
+    let length = body.len();
+    let head = format!(
+        "{method} /infra-local/{path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    );
+    stream.write_all((head + body).as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    if head.split(' ').nth(1) != Some("200") {
+        return None;
+    }
+    serde_json::from_str(body).ok()
+}
