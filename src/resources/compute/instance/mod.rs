@@ -174,6 +174,7 @@ impl Instance {
 impl Resource<Cloud> for Instance {
     const KIND: &'static str = "instance";
     const LAYER: &'static str = "hosts";
+    const ALWAYS: &'static [(&'static str, &'static str)] = &[("disk_encryption", "on"), ("metadata", "IMDSv2 only")];
     const AFTER: &'static [&'static str] = &[
         "subnet",
         "security_group",
