@@ -65,7 +65,8 @@ def _run(options: argparse.Namespace) -> int:
         settings.set_speed(options.speed)
         settings.set_lag(options.lag)
         settings.set_default_roles(options.default_roles)
-        return daemon.serve(home, options.port, keep=not options.memory)
+        # Without a home of its own it must not take the place of the daemon in the usual one.
+        return daemon.serve(home if options.home or not options.memory else None, options.port, options.memory)
     if options.verb == "up":
         return _up(options, home)
     if options.verb == "down":

@@ -133,16 +133,20 @@ def log_tail(home: Path, lines: int = 40) -> str:
         return "(no log)"
 
 
-def serve(home: Path, port: int, keep: bool = True, ready=None) -> int:
-    """Run in the foreground until SIGTERM or SIGINT, then save, unless nothing is to be kept."""
+def serve(home: Path | None, port: int, memory: bool) -> int:
+    """Run in the foreground until SIGTERM or SIGINT, then save, unless everything is kept in memory.
+
+    `home` is where daemon.json says how to reach it, with `memory` as without.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     from infra_local.cloud import Cloud
     from infra_local.server import Server
     from infra_local.settings import settings
 
-    prepare_home(home)
-    cloud = Cloud(home if keep else None)
+    if home:
+        prepare_home(home)
+    cloud = Cloud(None if memory else home)
     try:
         server = Server(port, cloud)
     except OSError as error:
@@ -163,11 +167,10 @@ def serve(home: Path, port: int, keep: bool = True, ready=None) -> int:
         signal.signal(number, lambda *_: stop.set())
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
     threading.Thread(target=cloud.tick, daemon=True).start()
-    part = home / (_FILE + ".part")
-    part.write_text(json.dumps(known))
-    part.replace(home / _FILE)
-    if ready:
-        ready(known)
+    if home:
+        part = home / (_FILE + ".part")
+        part.write_text(json.dumps(known))
+        part.replace(home / _FILE)
     stop.wait()
     cloud.stopping.set()
     server.shutdown()

@@ -57,7 +57,7 @@ pub struct Globals {
     /// Works on the local cloud, and cannot reach any other address; starts it when needed.
     #[arg(long, global = true)]
     pub local: bool,
-    /// Prints no colour (as does NO_COLOR=1, and any output that is not a terminal).
+    /// Prints no colour (as does `NO_COLOR=1`, and any output that is not a terminal).
     #[arg(long, global = true)]
     pub no_color: bool,
     /// Tells more: -v requests, -vv everything. Secrets are never told.

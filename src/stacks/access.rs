@@ -10,7 +10,7 @@ use crate::{
     resources::{
         AccessKey, IamPolicy, IamRole, IamUser, InstanceProfile, KeyPair, KeySource as Source, KmsKey, PolicyDocument,
     },
-    spec::{Grants, KeySource, Trust},
+    spec::{Encryption, Grants, KeySource, Span, Trust},
 };
 
 impl Stack<'_> {
@@ -19,7 +19,10 @@ impl Stack<'_> {
         if self.spec.needs_kms() {
             let description = format!("Encrypts what stack {} keeps", self.names.stack);
             let key = KmsKey { description, tags: self.tags::<KmsKey>("main") };
-            self.kms = Some(self.graph.add("main", key));
+            self.kms = Some(match self.why_kms() {
+                Some(span) => self.graph.add_at(origin(span), "main", key),
+                None => self.graph.add("main", key),
+            });
         }
         let account = &self.names.account;
         for (name, policy) in &self.spec.access.policies {
@@ -67,6 +70,13 @@ impl Stack<'_> {
         Ok(())
     }
 
+    /// The first line of the spec that wants the stack's own key.
+    fn why_kms(&self) -> Option<&Span> {
+        let buckets = self.spec.buckets.values().filter(|bucket| *bucket.encryption == Encryption::Kms);
+        let bucket = buckets.map(|bucket| &bucket.encryption.span).next();
+        bucket.or_else(|| self.spec.cluster.as_ref().map(|cluster| &cluster.security.span))
+    }
+
     fn keys(&mut self) -> anyhow::Result<()> {
         for (name, key) in &self.spec.keys {
             let source = match &key.source.value {
@@ -79,7 +89,7 @@ impl Stack<'_> {
                 KeySource::Generate => Source::Made { file: self.names.secrets.join(format!("{name}.key")) },
             };
             let tags = self.tags::<KeyPair>(name);
-            let resource = KeyPair { source, tags };
+            let resource = KeyPair { name: key.name.resolve(&self.names.account), source, tags };
             let link = self.graph.add_at(origin(&key.span), name, resource);
             self.keys.insert(name.clone(), link);
         }

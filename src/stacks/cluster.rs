@@ -128,7 +128,7 @@ impl Stack<'_> {
             service_group: self.groups.get(SERVICE).cloned(),
             service_role: role(&cluster.service_role.value),
             node_profile: role(&cluster.node_role.value),
-            key: key.map(|key| self.names.unique(&key.value)),
+            key: key.map(|key| self.spec.keys[&key.value].name.resolve(account)),
             nodes: nodes::of(&cluster.nodes),
             configurations: cluster.configurations.iter().map(|settings| self.settings(settings)).collect(),
             bootstrap: self.bootstrap(cluster),

@@ -48,7 +48,7 @@ pub(super) fn stack_key(names: &Names, writes: bool) -> Value {
 }
 
 /// Access to the stack's clusters, told by their tag, and to no others.
-/// Source: "Actions, resources, and condition keys for Amazon Elastic MapReduce" in the service authorization reference.
+/// Source: "Actions, resources, and condition keys for Amazon Elastic `MapReduce`" in the service authorization reference.
 pub(super) fn clusters(spec: &Spec, names: &Names, access: ClusterAccess) -> Value {
     let own = json!({ "StringEquals": { format!("elasticmapreduce:ResourceTag/{STACK_TAG}"): names.stack } });
     let mut statements = vec![

@@ -101,7 +101,7 @@ impl Stack<'_> {
             instance_type: instance.instance_type.value.clone(),
             image: image(instance),
             disk: DiskSpec { gib: instance.disk.gib, iops: instance.disk.iops, throughput: instance.disk.throughput },
-            key: key.map(|(key, _)| self.names.unique(&key.value)),
+            key: key.map(|(key, _)| self.spec.keys[&key.value].name.resolve(account)),
             profile: role.map(|role| self.spec.access.roles[&role].name.resolve(account)),
             private_address: instance.private_address.as_ref().map(|address| address.value.to_string()),
             elastic_ip,

@@ -142,10 +142,7 @@ impl Row<'_> {
                 }
                 lines
             }
-            (Action::Create { fields }, None) => {
-                let fields = value::fields(fields, common).join(" · ");
-                if fields.is_empty() { Vec::new() } else { vec![fields] }
-            }
+            (Action::Create { fields }, None) => value::fields(fields, common),
             (Action::Update { diff }, _) => changes(diff),
             (Action::Delete, _) => self.step.id.iter().map(|id| format!("{id} is deleted")).collect(),
         }
@@ -196,15 +193,18 @@ fn join(addresses: &[&Address]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// Writes a detail under its step; what does not fit goes on below, a little further in.
 fn wrap(text: &mut String, line: &str, width: usize) {
-    let room = width.saturating_sub(INDENT.len()).max(40);
+    let words = line.trim_start();
+    let indent = format!("{INDENT}{}", " ".repeat(line.len() - words.len()));
+    let room = width.saturating_sub(indent.len()).max(40);
     let mut column = 0;
-    let _ = write!(text, "{INDENT}");
-    for word in line.split(' ') {
+    text.push_str(&indent);
+    for word in words.split(' ') {
         let length = word.chars().count();
         if column > 0 && column + 1 + length > room {
-            let _ = write!(text, "\n{INDENT}  ");
-            column = 2;
+            let _ = write!(text, "\n{indent}    ");
+            column = 4;
         } else if column > 0 {
             text.push(' ');
             column += 1;

@@ -11,5 +11,5 @@ pub fn render(headings: &[&str], rows: &[Vec<String>]) -> String {
         table.add_row(row.clone());
     }
     let lines = table.to_string();
-    lines.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    lines.lines().flat_map(|line| [line.trim_end(), "\n"]).collect()
 }

@@ -83,18 +83,40 @@ fn several(values: &Value) -> String {
     if more == 0 { named } else { format!("{named} and {more} more") }
 }
 
-/// A created object's fields, one `name value` each, without what tells the reader nothing: what is empty, and the
-/// tags that everything has.
+/// A created object's fields, without what tells the reader nothing: what is empty, and the tags that everything has.
+/// The short ones share a line, `cidr 10.0.0.0/16 · zone us-west-2a`; of a long one each part has a line of its own.
 pub fn fields(fields: &Value, common: &BTreeMap<String, String>) -> Vec<String> {
     let Value::Object(map) = fields else { return Vec::new() };
-    let mut lines = Vec::new();
+    let (mut short, mut long) = (Vec::new(), Vec::new());
     for (name, value) in map {
         let value = if name == "tags" { &without(value, common) } else { value };
-        if !is_empty(value) {
-            lines.push(format!("{name} {}", shown(value)));
+        let parts = parts(value);
+        if parts.len() > 1 {
+            long.push(format!("{name}:"));
+            long.extend(parts.into_iter().map(|part| format!("  {part}")));
+        } else if !is_empty(value) {
+            short.push(format!("{name} {}", shown(value)));
         }
     }
-    lines
+    let short = if short.is_empty() { None } else { Some(short.join(" · ")) };
+    short.into_iter().chain(long).collect()
+}
+
+/// The parts of a value that is too long for one line: a set of many, or policies by name.
+fn parts(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(items) if items.len() > 2 => items.iter().map(shown).collect(),
+        Value::Object(map) => {
+            let policies = || map.iter().filter_map(|(name, value)| Some((name, policy(value.as_object()?)?)));
+            if policies().count() < map.len() {
+                return Vec::new();
+            }
+            policies()
+                .flat_map(|(name, text)| text.split("; ").map(|part| format!("{name}: {part}")).collect::<Vec<_>>())
+                .collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn is_empty(value: &Value) -> bool {
@@ -146,7 +168,9 @@ mod tests {
     fn what_is_empty_or_common_is_not_told() {
         let told = json!({ "cidr": "10.0.0.0/16", "zone": null, "rules": [], "tags": { "project": "p", "Name": "n", "owner": "o" } });
         let common = BTreeMap::from([("project".to_owned(), "p".to_owned())]);
-        assert_eq!(fields(&told, &common), ["cidr 10.0.0.0/16", "tags owner o"]);
+        assert_eq!(fields(&told, &common), ["cidr 10.0.0.0/16 · tags owner o"]);
+        let rules = json!({ "ingress": ["tcp 22 a", "tcp 80 b", "tcp 443 c"], "group": "g" });
+        assert_eq!(fields(&rules, &common), ["group g", "ingress:", "  tcp 22 a", "  tcp 80 b", "  tcp 443 c"]);
     }
 
     #[test]

@@ -61,17 +61,25 @@ pub async fn take(endpoint: &str) -> BTreeMap<String, usize> {
     count!("profiles", iam.list_instance_profiles().send().await.unwrap().instance_profiles().iter());
     let local = aws_sdk_iam::types::PolicyScopeType::Local;
     count!("policies", iam.list_policies().scope(local).send().await.unwrap().policies().iter());
-    count!("buckets", clients.s3.list_buckets().send().await.unwrap().buckets().iter());
+    let buckets = clients.s3.list_buckets().send().await.unwrap();
+    count!("buckets", buckets.buckets().iter());
+    let mut objects = 0;
+    for bucket in buckets.buckets() {
+        objects += clients.s3.list_objects_v2().set_bucket(bucket.name.clone()).send().await.unwrap().contents().len();
+    }
+    count.insert("objects".into(), objects);
     let aliases = clients.kms.list_aliases().send().await.unwrap();
-    count!(
-        "key aliases",
-        aliases
-            .aliases()
-            .iter()
-            .filter(|alias| { alias.alias_name().is_some_and(|name| !name.starts_with("alias/aws/")) })
-    );
+    let (aws, own): (Vec<_>, Vec<_>) = aliases
+        .aliases()
+        .iter()
+        .partition(|alias| alias.alias_name().is_some_and(|name| name.starts_with("alias/aws/")));
+    count.insert("key aliases".into(), own.len());
     let mut keys = 0;
     for key in clients.kms.list_keys().send().await.unwrap().keys() {
+        // AWS makes keys of its own on first use, such as that of a disk, and they stay.
+        if aws.iter().any(|alias| alias.target_key_id() == key.key_id()) {
+            continue;
+        }
         let told = clients.kms.describe_key().key_id(key.key_id().unwrap()).send().await.unwrap();
         let state = told.key_metadata().and_then(|key| key.key_state()).map(|state| state.as_str().to_owned());
         keys += usize::from(state.as_deref() != Some("PendingDeletion"));

@@ -76,6 +76,11 @@ impl From<Output> for Run {
     }
 }
 
+/// The program under test: the one that cargo built with the tests, or another that INFRA_TEST_PROGRAM names.
+pub fn program() -> PathBuf {
+    std::env::var_os("INFRA_TEST_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_infra").into(), PathBuf::from)
+}
+
 /// The checkout.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -141,7 +146,7 @@ impl Project {
 
     /// The program with `arguments`, ready to run; through `endpoint` where one is given.
     pub fn command(&self, endpoint: Option<&str>, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_infra"));
+        let mut command = Command::new(program());
         command.current_dir(self.folder.path()).args(arguments).stdin(Stdio::null());
         command.env("INFRA_LOCAL_ENDPOINT", endpoint.unwrap_or(&self.endpoint)).env("NO_COLOR", "1");
         command.env_remove("INFRA_SPEC");

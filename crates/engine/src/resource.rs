@@ -87,6 +87,9 @@ pub trait Resource<W: World>: Serialize + Send + Sync + 'static {
     /// What creating one typically takes, in seconds; long chains are started first.
     const TYPICAL_SECONDS: u32 = 1;
 
+    /// What every object of the kind has, whatever its fields say: the plan shows it beside them.
+    const ALWAYS: &'static [(&'static str, &'static str)] = &[];
+
     /// What the world reports of an object.
     type Observed: Serialize + Send + Sync + 'static;
 
@@ -218,7 +221,15 @@ impl<W: World, R: Resource<W>> Erased<W> for Desired<R> {
     }
 
     fn fields(&self) -> Value {
-        serde_json::to_value(&self.0).unwrap_or(Value::Null)
+        let mut fields = serde_json::to_value(&self.0).unwrap_or(Value::Null);
+        if let Value::Object(map) = &mut fields {
+            let always = R::ALWAYS.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value)));
+            // The tags stay last.
+            let tags = map.shift_remove("tags");
+            map.extend(always);
+            map.extend(tags.map(|tags| ("tags".to_owned(), tags)));
+        }
+        fields
     }
 
     fn diff(&self, observed: &Item, known: &Inventory) -> Diff {

@@ -24,6 +24,7 @@ pub struct SecurityGroupRules {
     pub egress: BTreeSet<Rule>,
     /// EMR adds rules of its own to the groups that it is given, each of which names another of them. Where this is
     /// true, rules whose peer is one of the stack's groups are let be.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub shared_with_emr: bool,
 }
 

@@ -40,6 +40,7 @@ pub struct VpcObserved {
 impl Resource<Cloud> for Vpc {
     const KIND: &'static str = "vpc";
     const LAYER: &'static str = "network";
+    const ALWAYS: &'static [(&'static str, &'static str)] = &[("dns", "on"), ("default_group", "emptied")];
     const TYPICAL_SECONDS: u32 = 3;
     type Observed = VpcObserved;
 

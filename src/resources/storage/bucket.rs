@@ -79,6 +79,8 @@ pub struct BucketObserved {
 impl Resource<Cloud> for Bucket {
     const KIND: &'static str = "bucket";
     const LAYER: &'static str = "storage";
+    const ALWAYS: &'static [(&'static str, &'static str)] =
+        &[("public_access", "blocked"), ("ownership", "bucket owner enforced"), ("transport", "TLS only")];
     const AFTER: &'static [&'static str] = &["kms_key"];
     const IDENTITY: engine::Identity = engine::Identity::Name;
     const TYPICAL_SECONDS: u32 = 3;

@@ -35,6 +35,8 @@ pub enum KeySource {
 /// A key pair.
 #[derive(Clone, Debug, Serialize)]
 pub struct KeyPair {
+    /// The name that instances ask for, unique in the region.
+    pub name: String,
     /// Where it comes from.
     pub source: KeySource,
     /// What it is tagged with.
@@ -61,7 +63,7 @@ impl Resource<Cloud> for KeyPair {
     type Observed = KeyPairObserved;
 
     fn refs(&self) -> Vec<&Address> {
-        let Self { source: _, tags: _ } = self;
+        let Self { name: _, source: _, tags: _ } = self;
         Vec::new()
     }
 
@@ -77,8 +79,9 @@ impl Resource<Cloud> for KeyPair {
     }
 
     fn diff(&self, observed: &KeyPairObserved, _known: &Inventory) -> Diff {
-        let Self { source, tags } = self;
+        let Self { name, source, tags } = self;
         let mut diff = Diff::default();
+        diff.fixed("name", &observed.name, name);
         let wanted = match source {
             KeySource::Public(line) => Some(public_key::material(line)),
             // An unreadable file is `create`'s to complain about.
@@ -99,7 +102,7 @@ impl Resource<Cloud> for KeyPair {
 
     async fn create(&self, cx: &StepContext<'_, Cloud>) -> Result<KeyPairObserved> {
         let cloud = cx.world;
-        let name = cloud.names.unique(&cx.address().name);
+        let name = self.name.clone();
         let public = match &self.source {
             KeySource::Public(line) => line.trim().to_owned(),
             KeySource::Made { file } => key_file::make(file, &name)?,

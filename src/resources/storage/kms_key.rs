@@ -54,6 +54,7 @@ pub struct KmsKeyObserved {
 impl Resource<Cloud> for KmsKey {
     const KIND: &'static str = "kms_key";
     const LAYER: &'static str = "storage";
+    const ALWAYS: &'static [(&'static str, &'static str)] = &[("rotation", "every year")];
     const TYPICAL_SECONDS: u32 = 2;
     type Observed = KmsKeyObserved;
 

@@ -1,4 +1,4 @@
-//! emr_cluster of instance groups.
+//! `emr_cluster` of instance groups.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -87,6 +87,9 @@ pub(super) fn with_cluster(stack: &Stack, change: impl FnOnce(&mut EmrCluster)) 
     ground.graph
 }
 
+/// What a test does to the cluster of [`cluster`].
+type Change = fn(&mut EmrCluster);
+
 fn groups(cluster: &mut EmrCluster) -> (&mut NodeGroup, &mut Option<NodeGroup>, &mut Option<NodeGroup>) {
     match &mut cluster.nodes {
         ClusterNodes::Groups { master, core, task } => (master, core, task),
@@ -141,7 +144,6 @@ async fn what_is_fixed_at_birth_makes_another_cluster() {
     let plain = with_cluster(&stack, |_| {});
     stack.converge(&plain).await;
     let known = stack.observe().await;
-    type Change = fn(&mut EmrCluster);
     let changes: [(&str, Change); 13] = [
         ("name", |cluster| cluster.name = "another".into()),
         ("release", |cluster| cluster.release = "emr-5.36.2".into()),

@@ -1,4 +1,4 @@
-//! emr_cluster of instance fleets.
+//! `emr_cluster` of instance fleets.
 
 use infra::resources::{ClusterNodes, EmrCluster, FleetType, NodeFleet, SpotFallback};
 

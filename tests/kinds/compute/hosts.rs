@@ -21,6 +21,7 @@ pub(super) fn bastion(stack: &Stack, ground: &Ground) -> Instance {
         disk: DiskSpec { gib: 8, iops: 3000, throughput: 125 },
         key: None,
         profile: None,
+        elastic_ip: None,
         private_address: None,
         user_data: Some("#cloud-config\n".into()),
         protect: false,

@@ -1,4 +1,4 @@
-//! emr_security_configuration.
+//! `emr_security_configuration`.
 
 use std::sync::Arc;
 

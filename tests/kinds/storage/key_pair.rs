@@ -17,7 +17,8 @@ const OTHER: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDj9as1ppzY3r5bqx96368g
 
 fn graph(stack: &Stack, source: KeySource, owner: Option<&str>) -> Graph<Cloud> {
     let mut graph = Graph::default();
-    graph.add("admin", KeyPair { source, tags: tags(stack, "key_pair", "admin", owner) });
+    let name = stack.cloud.names.unique("admin");
+    graph.add("admin", KeyPair { name, source, tags: tags(stack, "key_pair", "admin", owner) });
     graph
 }
 

@@ -4,8 +4,8 @@ use aws_sdk_emr::types::{InstanceFleetModifyConfig, InstanceFleetType, InstanceG
 use engine::{Diff, Result};
 
 use super::{
-    EmrCluster, EmrClusterObserved,
-    nodes::{self, ClusterNodes, FleetObserved, GroupObserved, NodeFleet, NodeGroup, NodesObserved},
+    EmrCluster, EmrClusterObserved, compare,
+    nodes::{ClusterNodes, FleetObserved, GroupObserved, NodeFleet, NodeGroup, NodesObserved},
     requests,
 };
 use crate::{
@@ -42,16 +42,13 @@ pub(super) async fn apply(
         request.send().await.explain("elasticmapreduce:PutManagedScalingPolicy")?;
     }
     if diff.touches("auto_termination") {
-        match cluster.auto_termination {
-            Some(seconds) => {
-                let request = emr.put_auto_termination_policy().cluster_id(id);
-                let request = request.auto_termination_policy(requests::idle(seconds)?);
-                request.send().await.explain("elasticmapreduce:PutAutoTerminationPolicy")?;
-            }
-            None => {
-                let request = emr.remove_auto_termination_policy().cluster_id(id);
-                request.send().await.explain("elasticmapreduce:RemoveAutoTerminationPolicy")?;
-            }
+        if let Some(seconds) = cluster.auto_termination {
+            let request = emr.put_auto_termination_policy().cluster_id(id);
+            let request = request.auto_termination_policy(requests::idle(seconds)?);
+            request.send().await.explain("elasticmapreduce:PutAutoTerminationPolicy")?;
+        } else {
+            let request = emr.remove_auto_termination_policy().cluster_id(id);
+            request.send().await.explain("elasticmapreduce:RemoveAutoTerminationPolicy")?;
         }
     }
     if diff.touches("step_concurrency") {
@@ -102,12 +99,12 @@ async fn resize_groups(
     {
         changes.push(resize(group, core.count));
     }
-    if let (Some(group), Some(task)) = (nodes::task_group(from, task), task)
+    if let (Some(group), Some(task)) = (compare::task_group(from, task), task)
         && diff.touches("task.count")
     {
         changes.push(resize(group, task.count));
     }
-    changes.extend(nodes::other_task_groups(from, task).map(|group| resize(group, 0)));
+    changes.extend(compare::other_task_groups(from, task).map(|group| resize(group, 0)));
     if let Some(task) = task.filter(|_| diff.changes.iter().any(|change| change.field == "task")) {
         let request = cloud.clients.emr.add_instance_groups().job_flow_id(id);
         let request = request.instance_groups(requests::group(InstanceRoleType::Task, task));

@@ -1,4 +1,4 @@
-//! An EMR cluster: the machines, what runs on them, and its life from RunJobFlow to TERMINATED.
+//! An EMR cluster: the machines, what runs on them, and its life from start to end.
 //!
 //! Most clusters come and go with `infra cluster up` and `down`. Whoever builds the graph therefore adds a cluster
 //! whose spec says `start: on-demand` **only while it is seen to live** ([`EmrClusterObserved::is_live`]): left out
@@ -9,16 +9,16 @@
 //! have left the network that is to be deleted next. It gives way to a live one of the same address.
 
 mod change;
+mod compare;
 mod nodes;
+mod observed;
 mod read;
 mod reasons;
 mod requests;
+mod settings;
 mod start;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use engine::{Address, Diff, Effect, Inventory, Ref, Resource, Result, StepContext};
 use serde::Serialize;
@@ -31,7 +31,9 @@ pub use nodes::{
     ClusterNodes, FleetObserved, FleetType, FleetTypeObserved, GroupObserved, NodeDisk, NodeFleet, NodeGroup,
     NodeMarket, NodesObserved, SpotFallback,
 };
+pub use observed::EmrClusterObserved;
 pub use reasons::explain_termination;
+pub use settings::{BootstrapAction, ClusterConfiguration, ScalingLimits, ScalingUnit};
 
 /// EMR takes a few minutes to end a cluster; several when logs are still to be copied.
 const END_DEADLINE: Duration = Duration::from_mins(30);
@@ -98,128 +100,6 @@ pub struct EmrCluster {
     pub after: Vec<Address>,
     /// What it is tagged with; EMR tags its nodes and their disks alike.
     pub tags: Tags,
-}
-
-/// Settings of one file of an application.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct ClusterConfiguration {
-    /// EMR's classification: `spark-env`.
-    pub classification: String,
-    /// Its settings.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub properties: BTreeMap<String, String>,
-    /// Nested ones: `export` in `spark-env`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub configurations: Vec<ClusterConfiguration>,
-}
-
-/// A script that runs on each node before the applications start.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct BootstrapAction {
-    /// Its name in EMR.
-    pub name: String,
-    /// The script: `s3://…`.
-    pub path: String,
-    /// Its arguments.
-    pub arguments: Vec<String>,
-}
-
-/// Between what EMR's own scaling chooses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct ScalingLimits {
-    /// What the numbers count.
-    pub unit: ScalingUnit,
-    /// Never less.
-    pub min: u32,
-    /// Never more.
-    pub max: u32,
-    /// At most so many on demand; `None`: all.
-    pub max_on_demand: Option<u32>,
-    /// At most so many core nodes; `None`: all.
-    pub max_core: Option<u32>,
-}
-
-/// What scaling counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ScalingUnit {
-    /// Machines.
-    Instances,
-    /// Virtual processors.
-    Vcpu,
-    /// A fleet's units.
-    FleetUnits,
-}
-
-/// What EMR reports of a cluster.
-#[derive(Clone, Debug, Serialize)]
-pub struct EmrClusterObserved {
-    /// `j-…`.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// `STARTING`, `BOOTSTRAPPING`, `RUNNING`, `WAITING` or `TERMINATING`.
-    pub state: String,
-    /// When it was asked for, in seconds since 1970.
-    pub created: Option<i64>,
-    /// EMR's release.
-    pub release: String,
-    /// Applications.
-    pub applications: BTreeSet<String>,
-    /// The subnet's id.
-    pub subnet: String,
-    /// The id of the master's group.
-    pub master_group: String,
-    /// The id of the other nodes' group.
-    pub slave_group: String,
-    /// The id of the service access group.
-    pub service_group: Option<String>,
-    /// The service role, by name or ARN as it was given.
-    pub service_role: String,
-    /// The instance profile, likewise.
-    pub node_profile: String,
-    /// The key pair's name.
-    pub key: Option<String>,
-    /// The machines.
-    pub nodes: NodesObserved,
-    /// Settings of the applications.
-    pub configurations: Vec<ClusterConfiguration>,
-    /// Bootstrap actions.
-    pub bootstrap: Vec<BootstrapAction>,
-    /// How many steps run at once.
-    pub step_concurrency: u32,
-    /// Where logs go, as EMR writes it: `s3n://…/`.
-    pub log_uri: Option<String>,
-    /// The security configuration's name in EMR.
-    pub security: Option<String>,
-    /// EMR's own scaling.
-    pub managed_scaling: Option<ScalingLimits>,
-    /// Seconds without work after which EMR ends it.
-    pub auto_termination: Option<u64>,
-    /// Whether it is protected.
-    pub termination_protection: bool,
-    /// Size of the root disks.
-    pub root_disk_gib: Option<u32>,
-    /// Whether all users see it.
-    pub visible: bool,
-    /// Whether it waits for more once its steps are done.
-    pub keep_alive: bool,
-    /// The master's name: public in a public subnet, private in a private one; nothing while it starts.
-    pub master_dns: Option<String>,
-    /// The tags.
-    pub tags: Tags,
-}
-
-impl EmrClusterObserved {
-    /// False once it is ending.
-    pub fn is_live(&self) -> bool {
-        matches!(self.state.as_str(), "STARTING" | "BOOTSTRAPPING") || self.is_ready()
-    }
-
-    /// True when it can work.
-    pub fn is_ready(&self) -> bool {
-        matches!(self.state.as_str(), "RUNNING" | "WAITING")
-    }
 }
 
 impl Resource<Cloud> for EmrCluster {
@@ -337,8 +217,8 @@ impl Resource<Cloud> for EmrCluster {
         diff.fixed("service_role", bare(&observed.service_role), bare(service_role))
             .fixed("node_profile", bare(&observed.node_profile), bare(node_profile))
             .fixed("key", &observed.key, key);
-        nodes::compare(&mut diff, &observed.nodes, nodes, managed_scaling.is_some());
-        diff.fixed("configurations", &sorted(&observed.configurations), &sorted(configurations))
+        compare::nodes(&mut diff, &observed.nodes, nodes, managed_scaling.is_some());
+        diff.fixed("configurations", &settings::sorted(&observed.configurations), &settings::sorted(configurations))
             .fixed("bootstrap", &observed.bootstrap, bootstrap)
             .field("step_concurrency", &observed.step_concurrency, step_concurrency);
         if plain_uri(observed.log_uri.as_deref()) != plain_uri(log_uri.as_deref()) {
@@ -426,16 +306,6 @@ fn bare(name: &str) -> &str {
 fn plain_uri(uri: Option<&str>) -> Option<&str> {
     let uri = uri?.trim_end_matches('/');
     Some(uri.split_once("://").map_or(uri, |(_, rest)| rest))
-}
-
-/// Classifications are a set: their order says nothing.
-fn sorted(configurations: &[ClusterConfiguration]) -> Vec<ClusterConfiguration> {
-    let mut sorted: Vec<ClusterConfiguration> = configurations
-        .iter()
-        .map(|of| ClusterConfiguration { configurations: self::sorted(&of.configurations), ..of.clone() })
-        .collect();
-    sorted.sort();
-    sorted
 }
 
 fn optional_link<'a, R>(

@@ -1,7 +1,10 @@
 //! Finding the stack's clusters and reading what EMR tells of each.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_emr::types::{
-    Cluster, ClusterState, Configuration, InstanceCollectionType, InstanceFleet, InstanceGroup, ManagedScalingPolicy,
+    Cluster, ClusterState, Configuration, Ec2InstanceAttributes, InstanceCollectionType, InstanceFleet, InstanceGroup,
+    ManagedScalingPolicy,
 };
 use engine::Result;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -41,17 +44,11 @@ pub(super) async fn clusters(cloud: &Cloud, kind: &str) -> Result<Vec<(String, E
     let found: Vec<Option<(String, EmrClusterObserved)>> =
         stream::iter(reads).buffer_unordered(AT_ONCE).try_collect().await?;
     let mut found: Vec<(String, EmrClusterObserved)> = found.into_iter().flatten().collect();
-    // One that is ending does not compete with its successor for the address.
-    let live: Vec<String> = found.iter().filter(|(_, one)| one.is_live()).map(|(name, _)| name.clone()).collect();
-    found.retain(|(name, one)| one.is_live() || !live.contains(name));
-    found.sort_by(|(_, one), (_, other)| one.id.cmp(&other.id));
-    // Several that are ending are as good as one.
-    let mut ending = Vec::new();
-    found.retain(|(name, one)| {
-        let first = one.is_live() || !ending.contains(name);
-        ending.push(name.clone());
-        first
-    });
+    // Live ones first: one that is ending does not compete with its successor for the address, and several that are
+    // ending are as good as one.
+    found.sort_by_key(|(_, one)| (!one.is_live(), one.id.clone()));
+    let mut taken = BTreeSet::new();
+    found.retain(|(name, one)| taken.insert(name.clone()) || one.is_live());
     Ok(found)
 }
 
@@ -81,7 +78,7 @@ pub(super) async fn read(cloud: &Cloud, cluster: Cluster) -> Result<EmrClusterOb
     )?;
     let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
     let machines = cluster.ec2_instance_attributes();
-    let machine = |of: fn(&aws_sdk_emr::types::Ec2InstanceAttributes) -> Option<&str>| machines.and_then(of);
+    let machine = |of: fn(&Ec2InstanceAttributes) -> Option<&str>| machines.and_then(of);
     let timeline = cluster.status().and_then(|status| status.timeline());
     Ok(EmrClusterObserved {
         id: id.to_owned(),
@@ -90,13 +87,15 @@ pub(super) async fn read(cloud: &Cloud, cluster: Cluster) -> Result<EmrClusterOb
         created: timeline.and_then(|line| line.creation_date_time()).map(aws_smithy_types::DateTime::secs),
         release,
         applications: cluster.applications().iter().filter_map(|of| of.name()).map(str::to_owned).collect(),
-        subnet: text(machine(|of| of.ec2_subnet_id())),
-        master_group: text(machine(|of| of.emr_managed_master_security_group())),
-        slave_group: text(machine(|of| of.emr_managed_slave_security_group())),
-        service_group: machine(|of| of.service_access_security_group()).filter(|id| !id.is_empty()).map(str::to_owned),
+        subnet: text(machine(Ec2InstanceAttributes::ec2_subnet_id)),
+        master_group: text(machine(Ec2InstanceAttributes::emr_managed_master_security_group)),
+        slave_group: text(machine(Ec2InstanceAttributes::emr_managed_slave_security_group)),
+        service_group: machine(Ec2InstanceAttributes::service_access_security_group)
+            .filter(|id| !id.is_empty())
+            .map(str::to_owned),
         service_role: text(cluster.service_role()),
-        node_profile: text(machine(|of| of.iam_instance_profile())),
-        key: machine(|of| of.ec2_key_name()).filter(|name| !name.is_empty()).map(str::to_owned),
+        node_profile: text(machine(Ec2InstanceAttributes::iam_instance_profile)),
+        key: machine(Ec2InstanceAttributes::ec2_key_name).filter(|name| !name.is_empty()).map(str::to_owned),
         nodes,
         configurations: cluster.configurations().iter().map(configuration).collect(),
         bootstrap,

@@ -19,7 +19,7 @@ use crate::cloud::{Answered, Cloud, CloudError, Explain, emr_once};
 
 /// Asks EMR for the cluster; returns its id.
 ///
-/// RunJobFlow takes no client token, so that a repeated request is a second cluster. The engine has looked by tag a
+/// `RunJobFlow` takes no client token, so that a repeated request is a second cluster. The engine has looked by tag a
 /// moment ago, and the request is sent once: where no answer comes back, the next run finds the cluster by its tag.
 pub(super) async fn start(cluster: &EmrCluster, cx: &StepContext<'_, Cloud>) -> Result<String> {
     const OPERATION: &str = "elasticmapreduce:RunJobFlow";

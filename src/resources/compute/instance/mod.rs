@@ -118,7 +118,7 @@ pub struct InstanceObserved {
     pub private_ip: Option<String>,
     /// Its public address.
     pub public_ip: Option<String>,
-    /// How it may ask who it is: `required` where only IMDSv2 answers.
+    /// How it may ask who it is: `required` where only version 2 answers.
     pub http_tokens: String,
     /// How far such an answer may travel.
     pub metadata_hops: i32,
@@ -174,6 +174,7 @@ impl Instance {
 impl Resource<Cloud> for Instance {
     const KIND: &'static str = "instance";
     const LAYER: &'static str = "hosts";
+    const ALWAYS: &'static [(&'static str, &'static str)] = &[("disk_encryption", "on"), ("metadata", "IMDSv2 only")];
     const AFTER: &'static [&'static str] = &[
         "subnet",
         "security_group",

@@ -1,6 +1,6 @@
 //! Finding the stack's hosts: one describe of instances and one of disks, at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
 use aws_sdk_ec2::types::{
@@ -35,16 +35,11 @@ pub(super) async fn instances(cloud: &Cloud, kind: &str) -> Result<Vec<(String, 
         async move { anyhow::Ok((name, read(cloud, object, volumes).await?)) }
     });
     let mut found = try_join_all(reads).await?;
-    // One that is shutting down does not compete with its successor for the address; several are as good as one.
-    let live: Vec<String> = found.iter().filter(|(_, one)| one.is_live()).map(|(name, _)| name.clone()).collect();
-    let mut ending = Vec::new();
-    found.retain(|(name, one)| {
-        let keep = one.is_live() || !(live.contains(name) || ending.contains(name));
-        if !one.is_live() {
-            ending.push(name.clone());
-        }
-        keep
-    });
+    // Live ones first: one that is shutting down does not compete with its successor for the address, and several that
+    // are shutting down are as good as one.
+    found.sort_by_key(|(_, one)| (!one.is_live(), one.id.clone()));
+    let mut taken = BTreeSet::new();
+    found.retain(|(name, one)| taken.insert(name.clone()) || one.is_live());
     Ok(found)
 }
 
@@ -150,8 +145,12 @@ async fn read(cloud: &Cloud, object: &Object, volumes: &BTreeMap<String, Volume>
         private_ip: object.private_ip_address().map(str::to_owned),
         public_ip: object.public_ip_address().filter(|ip| !ip.is_empty()).map(str::to_owned),
         http_tokens: option(|of| of.http_tokens().map(aws_sdk_ec2::types::HttpTokensState::as_str)),
-        metadata_hops: options.and_then(|of| of.http_put_response_hop_limit()).unwrap_or_default(),
-        metadata_endpoint: option(|of| of.http_endpoint().map(|endpoint| endpoint.as_str())),
+        metadata_hops: options
+            .and_then(InstanceMetadataOptionsResponse::http_put_response_hop_limit)
+            .unwrap_or_default(),
+        metadata_endpoint: option(|of| {
+            of.http_endpoint().map(aws_sdk_ec2::types::InstanceMetadataEndpointState::as_str)
+        }),
         protect,
         tags,
     })
@@ -161,7 +160,7 @@ async fn protection(cloud: &Cloud, id: &str) -> Result<bool> {
     let request = cloud.clients.ec2.describe_instance_attribute().instance_id(id);
     let request = request.attribute(InstanceAttributeName::DisableApiTermination);
     let answer = request.send().await.explain("ec2:DescribeInstanceAttribute")?;
-    Ok(answer.disable_api_termination().and_then(|attribute| attribute.value()).unwrap_or(false))
+    Ok(answer.disable_api_termination().and_then(aws_sdk_ec2::types::AttributeBooleanValue::value).unwrap_or(false))
 }
 
 fn number(value: Option<i32>) -> Option<u32> {
