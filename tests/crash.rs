@@ -10,7 +10,7 @@ use std::{
     fs::{self, File},
     process::Stdio,
     sync::atomic::{AtomicUsize, Ordering},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use crate::support::{

@@ -43,14 +43,14 @@ async fn what_an_interrupted_run_made_is_found_and_not_made_again() {
         project.local(&["apply", "--yes"]).expect(0);
         project.local(&["verify"]).expect(0);
         tokio::time::sleep(LAG).await;
-        let count = |call: &str, query: &str| {
-            let words = format!("ec2 {call} --filters Name=tag:infra:stack,Values={stack} --query length({query})");
-            aws.run(&words).as_u64().expect("a number")
+        let count = |call: &str, address: &str, query: &str| {
+            let ours = format!("Name=tag:infra:stack,Values={stack} Name=tag:infra:address,Values={address}");
+            aws.run(&format!("ec2 {call} --filters {ours} --query length({query})")).as_u64().expect("a number")
         };
         let made = (
-            count("describe-vpcs", "Vpcs[]"),
-            count("describe-security-groups", "SecurityGroups[]"),
-            count("describe-instances", "Reservations[].Instances[]"),
+            count("describe-vpcs", "vpc/main", "Vpcs[]"),
+            count("describe-security-groups", "security_group/bastion", "SecurityGroups[]"),
+            count("describe-instances", "instance/bastion", "Reservations[].Instances[]"),
         );
         assert_eq!(made, (1, 1, 1), "killed at {operation}");
         project.local(&["destroy", "--yes"]).expect(0);
