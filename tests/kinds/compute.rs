@@ -13,9 +13,8 @@ use infra::{
     cloud::{Cloud, Tags},
     resources::{InternetGateway, Peer, RouteTable, RouteTarget, Rule, SecurityGroup, SecurityGroupRules, Subnet, Vpc},
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::world::{Stack, endpoint, lines};
+use crate::support::world::{Stack, lines};
 
 /// A public subnet with two groups, which every test of the room stands on.
 struct Ground {
@@ -81,24 +80,4 @@ async fn find<R: Resource<Cloud>, T>(stack: &Stack, name: &str, pick: impl Fn(&R
 async fn heals(stack: &Stack, desired: &Graph<Cloud>, expected: &[&str]) {
     assert_eq!(lines(&stack.plan(desired).await), expected);
     assert_eq!(stack.converge(desired).await, expected);
-}
-
-/// True on the strict local cloud.
-async fn is_strict() -> bool {
-    let address = endpoint().trim_start_matches("http://").trim_end_matches('/').to_owned();
-    let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
-    let request = format!("GET /infra-local/status HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
-    String::from_utf8_lossy(&answer).lines().next().is_some_and(|line| line.contains(" 200 "))
-}
-
-/// Whether what stock moto lacks can be tested; says what is left out where it cannot.
-async fn strict_only(what: &str) -> bool {
-    let strict = is_strict().await;
-    if !strict {
-        println!("not tested on stock moto, which lacks it: {what}");
-    }
-    strict
 }

@@ -9,7 +9,7 @@ use infra::{
     resources::{Instance, Subnet},
 };
 
-use super::{find, ground, heals, hosts::with_bastion, strict_only, tags};
+use super::{find, ground, heals, hosts::with_bastion, tags};
 use crate::support::world::{Stack, lines, stack};
 
 async fn host(stack: &Stack) -> (String, String) {
@@ -73,10 +73,7 @@ async fn a_change_by_hand_is_one_field_and_is_healed() {
 }
 
 #[tokio::test]
-async fn a_group_taken_away_by_hand_comes_back() {
-    if !strict_only("ModifyInstanceAttribute of groups (ignored)").await {
-        return;
-    }
+async fn strict_a_group_taken_away_by_hand_comes_back() {
     let stack = stack("hand", &[]).await;
     let both = with_bastion(&stack, |host, ground| host.groups = ground.groups.to_vec());
     stack.converge(&both).await;

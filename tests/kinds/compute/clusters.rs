@@ -17,7 +17,7 @@ use infra::{
 };
 use serde_json::json;
 
-use super::{GROUND, Ground, find, ground, heals, strict_only, tags};
+use super::{GROUND, Ground, find, ground, heals, tags};
 use crate::support::world::{Stack, lines, stack};
 
 pub(super) fn group(instance_type: &str, count: u32) -> NodeGroup {
@@ -279,10 +279,7 @@ async fn a_security_configuration_is_linked_and_replaced_with_its_cluster() {
 }
 
 #[tokio::test]
-async fn policies_of_later_releases_come_change_and_go() {
-    if !strict_only("managed scaling and auto-termination policies").await {
-        return;
-    }
+async fn strict_policies_of_later_releases_come_change_and_go() {
     let stack = stack("cluster", &[]).await;
     let limits = ScalingLimits { unit: ScalingUnit::Instances, min: 2, max: 6, max_on_demand: None, max_core: Some(3) };
     let with = |scaling: Option<ScalingLimits>, idle: Option<u64>| {
@@ -302,10 +299,7 @@ async fn policies_of_later_releases_come_change_and_go() {
 }
 
 #[tokio::test]
-async fn a_start_that_fails_is_explained_and_leaves_nothing() {
-    if !strict_only("EMR's own validation").await {
-        return;
-    }
+async fn strict_a_start_that_fails_is_explained_and_leaves_nothing() {
     let stack = stack("cluster", &[]).await;
     let wrong = with_cluster(&stack, |cluster| cluster.service_role = "nobody".into());
     let (_, outcome) = stack.apply(&wrong).await;

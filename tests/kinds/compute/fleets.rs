@@ -2,7 +2,7 @@
 
 use infra::resources::{ClusterNodes, EmrCluster, FleetType, NodeFleet, SpotFallback};
 
-use super::{clusters::with_cluster, find, strict_only};
+use super::{clusters::with_cluster, find};
 use crate::support::world::{lines, stack};
 
 fn fleet(on_demand: u32, types: &[&str]) -> NodeFleet {
@@ -17,10 +17,7 @@ fn fleet(on_demand: u32, types: &[&str]) -> NodeFleet {
 }
 
 #[tokio::test]
-async fn a_cluster_of_fleets_is_not_one_of_groups() {
-    if !strict_only("instance fleets").await {
-        return;
-    }
+async fn strict_a_cluster_of_fleets_is_not_one_of_groups() {
     let stack = stack("fleet", &[]).await;
     let fleets = with_cluster(&stack, |cluster| {
         let core = Some(fleet(2, &["m5.xlarge"]));
