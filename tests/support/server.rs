@@ -7,14 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::cli::root;
+use super::{aws::python, cli::root};
 
 /// A local cloud that ends with the test.
 pub struct Server {
     /// `http://127.0.0.1:PORT`.
     pub endpoint: String,
     child: Child,
-    _home: tempfile::TempDir,
+    home: tempfile::TempDir,
 }
 
 impl Drop for Server {
@@ -27,32 +27,46 @@ impl Drop for Server {
 impl Server {
     /// Starts one; `arguments` go to `infra_local serve`.
     pub fn start(arguments: &[&str]) -> Self {
-        let python =
-            std::env::var("INFRA_TEST_PYTHON").expect("INFRA_TEST_PYTHON names the tests' Python; `make test` sets it");
         let home = tempfile::tempdir().expect("a temporary folder");
-        let mut command = Command::new(python);
+        let mut command = Command::new(python());
         command.args(["-m", "infra_local", "serve", "--port", "0", "--home"]).arg(home.path()).args(arguments);
         command.env("PYTHONPATH", root().join("local")).stdin(Stdio::null()).stdout(Stdio::null());
-        let mut child = command.stderr(Stdio::piped()).spawn().expect("the local cloud starts");
+        let child = command.stderr(Stdio::piped()).spawn().expect("the local cloud starts");
+        let mut server = Self { endpoint: String::new(), child, home };
         // Its log must be read, or the pipe fills and it stops.
-        let log = BufReader::new(child.stderr.take().expect("a piped log"));
+        let log = BufReader::new(server.child.stderr.take().expect("a piped log"));
         std::thread::spawn(move || log.lines().for_each(drop));
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         loop {
-            let known = std::fs::read(home.path().join("daemon.json")).ok();
+            let known = std::fs::read(server.home.path().join("daemon.json")).ok();
             let known: Option<serde_json::Value> = known.and_then(|known| serde_json::from_slice(&known).ok());
             if let Some(endpoint) = known.as_ref().and_then(|known| known["endpoint"].as_str()) {
-                return Self { endpoint: endpoint.to_owned(), child, _home: home };
+                endpoint.clone_into(&mut server.endpoint);
+                return server;
+            }
+            if let Some(status) = child.try_wait().expect("a child of this process") {
+                panic!("the local cloud ends at once: {status}");
             }
             assert!(Instant::now() < deadline, "the local cloud does not come up");
             std::thread::sleep(Duration::from_millis(50));
         }
     }
 
+    /// Starts one like the cloud under test, strict or stock, that forgets everything and takes no time.
+    pub fn under_test() -> Self {
+        let stock: &[&str] = if is_stock() { &["--stock"] } else { &[] };
+        Self::start(&[&["--memory", "--speed", "instant"], stock].concat())
+    }
+
     /// Asks the control endpoint; returns its JSON.
     pub fn control(&self, method: &str, path: &str, body: &str) -> serde_json::Value {
         control(&self.endpoint, method, path, body).expect("the local cloud answers its control endpoint")
     }
+}
+
+/// Whether the cloud under test is unmodified moto.
+pub fn is_stock() -> bool {
+    std::env::var_os("INFRA_TEST_STOCK").is_some()
 }
 
 /// Asks a local cloud's control endpoint; nothing where there is none, as in stock moto.
