@@ -1,5 +1,6 @@
 //! The one integration binary: two that link the AWS SDK would cost twice.
 
+mod calls;
 mod cli;
 mod crash;
 mod kinds;

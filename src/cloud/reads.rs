@@ -44,7 +44,8 @@ impl Cloud {
         .await
     }
 
-    /// The names of the account's buckets that the spec names or that begin like the stack's.
+    /// The names of the spec's buckets that the account has: S3 itself tells them from those of other accounts, whose
+    /// names are taken as well.
     pub async fn own_buckets(&self) -> engine::Result<Arc<Vec<String>>> {
         once(&self.reads.buckets, async {
             let all = self.clients.s3.list_buckets().into_paginator().send().try_collect().await;
@@ -53,8 +54,7 @@ impl Cloud {
                 .iter()
                 .flat_map(aws_sdk_s3::operation::list_buckets::ListBucketsOutput::buckets)
                 .filter_map(|bucket| bucket.name());
-            let prefix = format!("{}-", self.names.stack);
-            let ours = names.filter(|name| self.names.buckets.contains_key(*name) || name.starts_with(&prefix));
+            let ours = names.filter(|name| self.names.buckets.contains_key(*name));
             Ok(ours.map(str::to_owned).collect())
         })
         .await

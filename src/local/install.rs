@@ -26,12 +26,17 @@ pub(super) struct Python {
     pub(super) packages: PathBuf,
 }
 
+/// What this binary carries: another version has another one.
+pub(super) fn package() -> String {
+    digest(files(&PACKAGE).map(|(_, contents)| contents))[..16].to_owned()
+}
+
 /// The installed local cloud; installs it where it is not, which takes some seconds and the Python package index.
 pub(super) async fn ensure() -> anyhow::Result<Python> {
     let cache = etcetera::choose_base_strategy().context("the home folder cannot be told")?.cache_dir();
     let root = cache.join("infra").join("local-cloud");
     let environment = root.join(format!("python-{}", &digest([REQUIREMENTS.as_bytes()].into_iter())[..16]));
-    let packages = root.join(format!("package-{}", &digest(files(&PACKAGE).map(|(_, contents)| contents))[..16]));
+    let packages = root.join(format!("package-{}", package()));
     fs::create_dir_all(&root).with_context(|| format!("cannot make the folder {}", root.display()))?;
     // Two commands at once install once.
     let mut lock = fd_lock::RwLock::new(fs::File::create(root.join("lock"))?);

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::{cloud::Target, workspace::Workspace};
+use crate::{cloud::Target, ui, workspace::Workspace};
 
 /// How long things take on the local cloud.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -79,6 +79,9 @@ impl TryFrom<Value> for State {
     }
 }
 
+/// Says which package the daemon runs.
+const PACKAGE_FILE: &str = "package";
+
 /// Names another emulator to use instead, on loopback: for tests, and for whoever has one running already.
 const ENDPOINT_VARIABLE: &str = "INFRA_LOCAL_ENDPOINT";
 
@@ -88,9 +91,10 @@ pub async fn ensure_up(workspace: &Workspace) -> anyhow::Result<Target> {
         let lag = daemon::lag(&endpoint).await;
         return Ok(Target::Local { endpoint, lag });
     }
-    let state = match daemon::find(&workspace.local_cloud()).await {
-        Some(state) => state,
-        None => up(workspace, &Settings::default()).await?,
+    let home = absolute(workspace)?;
+    let state = match daemon::find(&home).await {
+        Some(state) if is_current(&home) => state,
+        _ => up(workspace, &Settings::default()).await?,
     };
     Ok(Target::Local { endpoint: state.endpoint, lag: state.lag })
 }
@@ -98,11 +102,18 @@ pub async fn ensure_up(workspace: &Workspace) -> anyhow::Result<Target> {
 /// Starts it; one that runs already takes on what `settings` say.
 pub async fn up(workspace: &Workspace, settings: &Settings) -> anyhow::Result<State> {
     let home = absolute(workspace)?;
-    if daemon::find(&home).await.is_none() {
+    let mut runs = daemon::find(&home).await.is_some();
+    if runs && !is_current(&home) {
+        ui::say("Restarting the local cloud: it is another version's. What it holds is kept.");
+        down(workspace).await?;
+        runs = false;
+    }
+    if !runs {
         let speed = settings.speed.unwrap_or(Speed::Fast).to_possible_value().expect("no speed is hidden");
         let lag = settings.lag.unwrap_or(0.0).to_string();
         let python = install::ensure().await?;
         run(python, &home, &["up", "--port", "0", "--speed", speed.get_name(), "--lag", &lag]).await?;
+        std::fs::write(home.join(PACKAGE_FILE), install::package())?;
     } else {
         if let Some(speed) = settings.speed {
             let speed = speed.to_possible_value().expect("no speed is hidden");
@@ -140,6 +151,11 @@ pub async fn reset(workspace: &Workspace) -> anyhow::Result<()> {
 pub fn logs(workspace: &Workspace) -> anyhow::Result<String> {
     let path = absolute(workspace)?.join("daemon.log");
     std::fs::read_to_string(&path).with_context(|| format!("there is no log at {}", path.display()))
+}
+
+/// Whether the daemon of this folder runs the package that this binary carries.
+fn is_current(home: &std::path::Path) -> bool {
+    std::fs::read_to_string(home.join(PACKAGE_FILE)).is_ok_and(|running| running == install::package())
 }
 
 fn absolute(workspace: &Workspace) -> anyhow::Result<PathBuf> {

@@ -33,7 +33,7 @@ pub fn render(plan: &Plan, heading: &Heading) -> String {
     let mut text = String::new();
     let title = format!("Stack {}", heading.stack);
     let _ = writeln!(text, "{} in {}", title.style(style::heading()), heading.place);
-    for note in &heading.notes {
+    for note in heading.notes.iter().filter(|_| !heading.destroys) {
         let _ = writeln!(text, "{} {note}", "note:".style(style::change()));
     }
     if plan.is_empty() {
@@ -114,7 +114,7 @@ impl Row<'_> {
         let line = format!("  {mark:>2} {verb:<8} {address}");
         let why = match (&self.step.origin, &self.step.action) {
             (Some(origin), _) => origin.to_string(),
-            (None, Action::Delete) => "not in the spec".into(),
+            (None, Action::Delete) if !heading.destroys => "not in the spec".into(),
             (None, _) => String::new(),
         };
         let gap = 60_usize.saturating_sub(line.chars().count()).max(2);

@@ -78,7 +78,7 @@ impl From<Output> for Run {
     }
 }
 
-/// The program under test: the one that cargo built with the tests, or another that INFRA_TEST_PROGRAM names.
+/// The program under test: the one that cargo built with the tests, or another that `INFRA_TEST_PROGRAM` names.
 pub fn program() -> PathBuf {
     std::env::var_os("INFRA_TEST_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_infra").into(), PathBuf::from)
 }

@@ -14,7 +14,7 @@ pub struct Server {
     /// `http://127.0.0.1:PORT`.
     pub endpoint: String,
     child: Child,
-    _home: tempfile::TempDir,
+    home: tempfile::TempDir,
 }
 
 impl Drop for Server {
@@ -31,16 +31,18 @@ impl Server {
         let mut command = Command::new(python());
         command.args(["-m", "infra_local", "serve", "--port", "0", "--home"]).arg(home.path()).args(arguments);
         command.env("PYTHONPATH", root().join("local")).stdin(Stdio::null()).stdout(Stdio::null());
-        let mut child = command.stderr(Stdio::piped()).spawn().expect("the local cloud starts");
+        let child = command.stderr(Stdio::piped()).spawn().expect("the local cloud starts");
+        let mut server = Self { endpoint: String::new(), child, home };
         // Its log must be read, or the pipe fills and it stops.
-        let log = BufReader::new(child.stderr.take().expect("a piped log"));
+        let log = BufReader::new(server.child.stderr.take().expect("a piped log"));
         std::thread::spawn(move || log.lines().for_each(drop));
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         loop {
-            let known = std::fs::read(home.path().join("daemon.json")).ok();
+            let known = std::fs::read(server.home.path().join("daemon.json")).ok();
             let known: Option<serde_json::Value> = known.and_then(|known| serde_json::from_slice(&known).ok());
             if let Some(endpoint) = known.as_ref().and_then(|known| known["endpoint"].as_str()) {
-                return Self { endpoint: endpoint.to_owned(), child, _home: home };
+                endpoint.clone_into(&mut server.endpoint);
+                return server;
             }
             if let Some(status) = child.try_wait().expect("a child of this process") {
                 panic!("the local cloud ends at once: {status}");

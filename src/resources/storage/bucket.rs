@@ -94,17 +94,23 @@ impl Resource<Cloud> for Bucket {
         }
     }
 
-    /// Looks at the spec's buckets, at those that are named like the stack's, and at those that the tagging API lists.
+    /// Looks at the spec's buckets by their names, and at those that the tagging API lists: an orphan is found by its
+    /// tag, and nothing has to be listed before the buckets can be read.
     async fn observe(cloud: &Cloud, _known: &Inventory) -> Result<Vec<(String, BucketObserved)>> {
-        let (listed, tagged) = tokio::try_join!(cloud.own_buckets(), cloud.tagged())?;
-        let mut names: BTreeSet<&str> = listed.iter().map(String::as_str).collect();
-        names.extend(tagged.keys().filter_map(|arn| arn.split_once(":s3:::").map(|(_, name)| name)));
-        let reads = names.into_iter().map(|bucket| async move {
-            let Some(observed) = settings::read(cloud, bucket).await? else { return anyhow::Ok(None) };
-            let spec_name = cloud.names.buckets.get(bucket).cloned();
-            Ok(spec_name.or_else(|| claimed_name(&observed.tags, Self::KIND)).map(|name| (name, observed)))
-        });
-        Ok(try_join_all(reads).await?.into_iter().flatten().collect())
+        let named = try_join_all(cloud.names.buckets.keys().map(|bucket| settings::read(cloud, bucket)));
+        let others = async {
+            let tagged = cloud.tagged().await?;
+            let names = tagged.keys().filter_map(|arn| arn.split_once(":s3:::").map(|(_, name)| name));
+            let others: BTreeSet<&str> = names.filter(|name| !cloud.names.buckets.contains_key(*name)).collect();
+            try_join_all(others.into_iter().map(|bucket| settings::read(cloud, bucket))).await
+        };
+        let (named, others) = tokio::try_join!(named, others)?;
+        let found = named.into_iter().chain(others).flatten();
+        let address = |observed: &BucketObserved| {
+            let spec_name = cloud.names.buckets.get(&observed.name).cloned();
+            spec_name.or_else(|| claimed_name(&observed.tags, Self::KIND))
+        };
+        Ok(found.filter_map(|observed| Some((address(&observed)?, observed))).collect())
     }
 
     fn id(observed: &BucketObserved) -> String {

@@ -39,9 +39,12 @@ pub(super) async fn read(cloud: &Cloud, bucket: &str) -> Result<Option<BucketObs
             rest => Ok(Some(with_tags(rest?, tags))),
         },
         Ok(_) => Ok(None),
-        // Listed a moment too long, in another region, or closed to us: not one that we made.
+        // Not there, or in another region: not one that we made.
         Err(error) if error.is(&["NoSuchBucket"]) || error.is(ELSEWHERE) => Ok(None),
-        Err(error) if error.is(&["AccessDenied"]) && !cloud.names.buckets.contains_key(bucket) => Ok(None),
+        // Another account's, unless the spec names one of this account's that is closed to us.
+        Err(error) if error.is(&["AccessDenied"]) && !cloud.own_buckets().await?.iter().any(|own| own == bucket) => {
+            Ok(None)
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -1,6 +1,6 @@
 //! How long an apply takes, on a paused clock.
 
-use std::time::Duration;
+use std::{sync::Mutex, time::Duration};
 
 use proptest::prelude::*;
 use tokio::time::Instant;
@@ -93,8 +93,19 @@ proptest! {
                 let (plan, wall) = wall(&toy, spec, 32).await;
                 let longest = longest_chain(&plan);
                 assert!(wall <= 1.2 * longest, "{wall} s where the longest chain takes {longest} s");
+                tell(wall / longest);
             }
         });
+    }
+}
+
+/// Prints the worst so far, for `make bench`.
+fn tell(ratio: f64) {
+    static WORST: Mutex<f64> = Mutex::new(0.0);
+    let mut worst = WORST.lock().expect("no panic");
+    if ratio > *worst {
+        *worst = ratio;
+        println!("wall time: the longest chain × {ratio:.3}");
     }
 }
 
