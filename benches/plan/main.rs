@@ -7,6 +7,9 @@ mod generated;
 mod measure;
 mod table;
 
+#[path = "../../tests/support/aws.rs"]
+#[expect(dead_code, reason = "the tests use the rest")]
+mod aws;
 #[path = "../../tests/support/cli.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
 mod cli;
