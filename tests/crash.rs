@@ -10,7 +10,7 @@ use std::{
     fs::{self, File},
     process::Stdio,
     sync::atomic::{AtomicUsize, Ordering},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use crate::support::{
@@ -171,7 +171,7 @@ async fn one(round: Round, call: usize, server: &Server, expected: &Expected) ->
 
 /// Runs `verb` and kills it once its n-th call has taken effect; false where it ends before.
 async fn killed_at(call: usize, verb: &str, server: &Server, project: &Project) -> Result<bool, String> {
-    let proxy = Proxy::start(&server.endpoint, Behaviour { latency: Duration::ZERO, silent_from: Some(call) }).await;
+    let proxy = Proxy::start(&server.endpoint, Behaviour { silent_from: Some(call), ..Behaviour::default() }).await;
     let mut command = project.command(Some(&proxy.endpoint), &["--local", "-f", SPEC, verb, "--yes"]);
     let log = project.path("log");
     command.stdout(Stdio::null()).stderr(File::create(&log).expect("a writable project"));

@@ -1,6 +1,8 @@
 //! The one integration binary: two that link the AWS SDK would cost twice.
 
 mod calls;
+mod cli;
 mod crash;
 mod kinds;
+mod rules;
 mod support;

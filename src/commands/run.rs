@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use engine::{Graph, Inventory, Options, Outcome, Plan, Selection};
+use engine::{Event, Events, Graph, Inventory, Options, Outcome, Plan, Selection};
 use tokio_util::sync::CancellationToken;
 
 use super::{Changing, session::Session};
@@ -29,7 +29,7 @@ pub async fn carry_out(
     let options = Options { parallelism: usize::from(changing.parallelism), cancel: cancel.clone(), events };
     let outcome = tokio::select! {
         outcome = engine::apply(plan, &REGISTRY, desired, known, &session.cloud, &options) => outcome,
-        () = stopped_twice(&cancel) => {
+        () = stopped_twice(&cancel, &options.events) => {
             return Err(Failure::cancelled("stopped at once; some steps were cut short")
                 .hint("run the same command again: it completes what was begun"));
         }
@@ -41,10 +41,11 @@ pub async fn carry_out(
 }
 
 /// Returns at the second Ctrl-C (or termination signal); the first cancels.
-async fn stopped_twice(cancel: &CancellationToken) {
+async fn stopped_twice(cancel: &CancellationToken, events: &Events) {
     signal().await;
     cancel.cancel();
-    ui::say("Stopping: no new step starts; waiting for the running ones. Ctrl-C again stops at once.");
+    // Whoever shows progress shows this among it.
+    let _ = events.send(Event::Cancelling);
     signal().await;
 }
 

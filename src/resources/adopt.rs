@@ -119,8 +119,24 @@ async fn tag(cloud: &Cloud, kind: &str, id: &str, ours: &Tags, present: &Tags) -
     Ok(())
 }
 
+/// How the ids of EC2's kinds begin. EC2 tags anything: an id of another kind would be tagged as what it is not.
+const PREFIXES: &[(&str, &str)] = &[
+    ("vpc", "vpc-"),
+    ("subnet", "subnet-"),
+    ("internet_gateway", "igw-"),
+    ("elastic_ip", "eipalloc-"),
+    ("nat_gateway", "nat-"),
+    ("route_table", "rtb-"),
+    ("vpc_endpoint", "vpce-"),
+    ("security_group", "sg-"),
+    ("instance", "i-"),
+];
+
 /// EC2 tags key pairs by their id, which nobody knows; users know the name.
 async fn ec2_id(cloud: &Cloud, kind: &str, id: &str) -> Result<String> {
+    if let Some((_, prefix)) = PREFIXES.iter().find(|(of, _)| *of == kind) {
+        ensure!(id.starts_with(prefix), "{id} is not the id of a {kind}, which begins with `{prefix}`");
+    }
     if kind != "key_pair" {
         return Ok(id.to_owned());
     }

@@ -18,6 +18,8 @@ pub enum Form {
     Json,
 }
 
+const STOPPING: &str = "Stopping: no new step starts; waiting for the running ones. Ctrl-C again stops at once.";
+
 /// Shows events until the last sender is gone.
 pub async fn show(mut events: UnboundedReceiver<Event>, form: Form) {
     let mut view: Box<dyn View + Send> = match form {
@@ -52,6 +54,7 @@ impl View for Plain {
         match event {
             Event::Started { address, action, .. } => say(&format!("{now} {action} {address}")),
             Event::Progress { address, message, .. } => say(&format!("{now}   {address}: {message}")),
+            Event::Cancelling => say(&format!("{now} {STOPPING}")),
             _ => ended(event).into_iter().for_each(|line| say(&format!("{now} {line}"))),
         }
     }
@@ -119,6 +122,9 @@ impl View for Moving {
                 if let Some(bar) = self.running.get(step) {
                     bar.set_message(message.clone());
                 }
+            }
+            Event::Cancelling => {
+                let _ = self.lines.println(STOPPING);
             }
             Event::Finished { step, error, .. } => self.end(*step, ended(event), error.is_some()),
             Event::Skipped { step, .. } => self.end(*step, ended(event), true),

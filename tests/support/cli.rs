@@ -1,9 +1,22 @@
 //! The program itself, run as a user runs it, off a terminal.
 
 use std::{
+    io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Child, ChildStderr, Command, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, SystemTime},
 };
+
+use serde_json::Value;
+
+use super::server::is_stock;
+
+/// What the tests' small spec begins as.
+const SMALL: &str = "tests/cases/small.yaml";
+/// The host image of the specs, and one that stock moto has too.
+const IMAGES: (&str, &str) =
+    ("image: ubuntu-22.04", r#"image: { owner: "099720109477", name: "ubuntu/images/hvm-ssd/ubuntu-*-amd64-server-*" }"#);
 
 /// A folder with a copy of the shipped specs, in which the program keeps its own files.
 pub struct Project {
@@ -25,6 +38,34 @@ impl Run {
     pub fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "--- stdout\n{}\n--- stderr\n{}", self.out, self.err);
         self
+    }
+
+    /// Insists that all of `texts` stand in what was said on stderr.
+    #[track_caller]
+    pub fn says(self, texts: &[&str]) -> Self {
+        for text in texts {
+            assert!(self.err.contains(text), "no {text:?} in\n--- stdout\n{}\n--- stderr\n{}", self.out, self.err);
+        }
+        self
+    }
+
+    /// What was printed on stdout, as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}:\n{}\n{}", self.out, self.err))
+    }
+
+    /// A plan that was printed as JSON, one line a step: `update vpc/main dns_support tags.owner`.
+    #[track_caller]
+    pub fn steps(&self) -> Vec<String> {
+        let plan = self.json();
+        let steps = plan["steps"].as_array().expect("a plan has steps");
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        let line = |step: &Value| {
+            let fields = step["diff"].as_array().into_iter().flatten().map(|change| text(&change["field"]));
+            [text(&step["action"]), text(&step["address"])].into_iter().chain(fields).collect::<Vec<_>>().join(" ")
+        };
+        steps.iter().map(line).collect()
     }
 }
 
@@ -52,15 +93,37 @@ impl Project {
         let folder = tempfile::tempdir().expect("a temporary folder");
         copy(&root().join("infra"), &folder.path().join("infra"));
         let project = Self { folder, endpoint: endpoint.to_owned() };
-        if let Some(stack) = stack {
-            for name in ["nyc311", "vendas"] {
-                let path = project.path(&format!("infra/{name}.yaml"));
-                let text = std::fs::read_to_string(&path).expect("a shipped spec");
-                let text = text.replacen(&format!("stack: {name}"), &format!("stack: {stack}{}", &name[..1]), 1);
-                std::fs::write(&path, text).expect("a writable copy");
+        for name in ["nyc311", "vendas"] {
+            let file = format!("infra/{name}.yaml");
+            if let Some(stack) = stack {
+                project.edit(&file, &format!("stack: {name}"), &format!("stack: {stack}{}", &name[..1]));
             }
+            let text = project.read(&file);
+            project.write(&file, &for_this_cloud(&text));
         }
         project
+    }
+
+    /// A project with one small spec, `infra/small.yaml`, of a stack whose name no other test has; returns the name too.
+    pub fn small(endpoint: &str) -> (Self, String) {
+        let stack = unique();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::create_dir(folder.path().join("infra")).expect("an empty folder");
+        let project = Self { folder, endpoint: endpoint.to_owned() };
+        let text = std::fs::read_to_string(root().join(SMALL)).expect("the small spec");
+        project.write("infra/small.yaml", &for_this_cloud(&text).replace("STACK", &stack));
+        (project, stack)
+    }
+
+    /// The project's folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The text of a file of the project.
+    #[track_caller]
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).expect("a file of the project")
     }
 
     /// A file of the project.
@@ -76,7 +139,7 @@ impl Project {
     /// Edits a file of the project; the text to replace must be there.
     #[track_caller]
     pub fn edit(&self, name: &str, from: &str, to: &str) {
-        let text = std::fs::read_to_string(self.path(name)).expect("a file of the project");
+        let text = self.read(name);
         assert!(text.contains(from), "{name} has no {from:?}");
         self.write(name, &text.replacen(from, to, 1));
     }
@@ -94,6 +157,106 @@ impl Project {
     pub fn run(&self, arguments: &[&str]) -> Run {
         self.command(None, arguments).output().expect("the program starts").into()
     }
+
+    /// Runs the program on the local cloud to its end.
+    pub fn local(&self, arguments: &[&str]) -> Run {
+        self.run(&[&["--local"], arguments].concat())
+    }
+
+    /// One output of the stack on the local cloud; `flags` name its spec.
+    #[track_caller]
+    pub fn output(&self, flags: &[&str], name: &str) -> String {
+        self.local(&[flags, &["output", name]].concat()).expect(0).out.trim().to_owned()
+    }
+
+    /// The id of an object of the stack on the local cloud; `flags` name its spec.
+    #[track_caller]
+    pub fn id(&self, flags: &[&str], address: &str) -> String {
+        let status = self.local(&[flags, &["status"]].concat()).expect(0).out;
+        let mut rows = status.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let row = rows.find(|row| row.first() == Some(&address)).unwrap_or_else(|| panic!("no {address} in\n{status}"));
+        row[1].to_owned()
+    }
+
+    /// Starts the program, to do something to it while it runs.
+    pub fn start(&self, endpoint: &str, arguments: &[&str]) -> Running {
+        let mut command = self.command(Some(endpoint), arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let err = BufReader::new(child.stderr.take().expect("a piped stderr"));
+        Running { child, err, said: String::new() }
+    }
+}
+
+/// The program while it runs.
+pub struct Running {
+    child: Child,
+    err: BufReader<ChildStderr>,
+    said: String,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Running {
+    /// Returns once the program has said `text` on stderr.
+    #[track_caller]
+    pub fn until(&mut self, text: &str) {
+        loop {
+            let mut line = String::new();
+            let length = self.err.read_line(&mut line).expect("the program says UTF-8");
+            assert!(length > 0, "the program ended without {text:?}:\n{}", self.said);
+            self.said.push_str(&line);
+            if line.contains(text) {
+                return;
+            }
+        }
+    }
+
+    /// Sends what Ctrl-C sends.
+    pub fn interrupt(&self) {
+        let status = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        assert!(status.expect("kill runs").success());
+    }
+
+    /// Ends it with SIGKILL: nothing in it gets to tidy up.
+    pub fn kill(mut self) {
+        self.child.kill().expect("the program can be killed");
+    }
+
+    /// Waits for its end, at most a minute.
+    #[track_caller]
+    pub fn end(mut self) -> Run {
+        let (mut out, mut err) = (String::new(), std::mem::take(&mut self.said));
+        let pid = self.child.id().to_string();
+        let (done, still_running) = std::sync::mpsc::channel::<()>();
+        std::thread::spawn(move || {
+            if still_running.recv_timeout(Duration::from_mins(1)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                let _ = Command::new("kill").args(["-KILL", &pid]).status();
+            }
+        });
+        self.err.read_to_string(&mut err).expect("the program says UTF-8");
+        self.child.stdout.take().expect("a piped stdout").read_to_string(&mut out).expect("the program prints UTF-8");
+        let code = self.child.wait().expect("a status").code();
+        drop(done);
+        Run { code, out, err }
+    }
+}
+
+/// A name for a stack that no other test has, on a cloud that may have seen earlier runs; always of one length, so that
+/// views wrap alike.
+pub fn unique() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a clock that is set").as_millis();
+    format!("t{:09x}{:03x}", now & 0xf_ffff_ffff, NEXT.fetch_add(1, Ordering::Relaxed) & 0xfff)
+}
+
+/// A spec for the cloud under test: stock moto has few images.
+fn for_this_cloud(spec: &str) -> String {
+    if is_stock() { spec.replace(IMAGES.0, IMAGES.1) } else { spec.to_owned() }
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -45,6 +45,7 @@ impl Traffic {
 }
 
 struct State {
+    silent: bool,
     traffic: Traffic,
     first: Option<Instant>,
 }
@@ -71,6 +72,8 @@ pub struct Behaviour {
     pub latency: Duration,
     /// From this call on (the first is 1) requests still reach the cloud but no answer comes back.
     pub silent_from: Option<usize>,
+    /// The same from the first call of this operation on.
+    pub silent_at: Option<&'static str>,
 }
 
 impl Proxy {
@@ -79,7 +82,7 @@ impl Proxy {
         let upstream: SocketAddr = upstream.trim_start_matches("http://").parse().expect("an address and port");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let endpoint = format!("http://{}", listener.local_addr().expect("a bound address"));
-        let state = Arc::new(Mutex::new(State { traffic: Traffic::default(), first: None }));
+        let state = Arc::new(Mutex::new(State { silent: false, traffic: Traffic::default(), first: None }));
         let reached = Arc::new(Notify::new());
         let client: Client<HttpConnector, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
         let (shared, notify) = (Arc::clone(&state), Arc::clone(&reached));
@@ -123,13 +126,16 @@ async fn pass(
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     let asks_the_emulator_itself = path.starts_with("/infra-local/");
-    let (call, first) = if asks_the_emulator_itself {
-        (0, began)
+    let (silent, first) = if asks_the_emulator_itself {
+        (false, began)
     } else {
         let mut state = state.lock().expect("no test panics while it holds this");
+        let operation = operation(&head, &body);
         state.traffic.calls += 1;
-        *state.traffic.operations.entry(operation(&head, &body)).or_default() += 1;
-        (state.traffic.calls, *state.first.get_or_insert(began))
+        state.silent |= behaviour.silent_from.is_some_and(|call| state.traffic.calls >= call);
+        state.silent |= behaviour.silent_at == Some(operation.as_str());
+        *state.traffic.operations.entry(operation).or_default() += 1;
+        (state.silent, *state.first.get_or_insert(began))
     };
     head.uri = format!("http://{upstream}{path}").parse().expect("a path that arrived is a path that can be sent");
     let answer = client.request(Request::from_parts(head, Full::new(body))).await;
@@ -149,7 +155,7 @@ async fn pass(
         return Ok(answer);
     }
     tokio::time::sleep(behaviour.latency).await;
-    if behaviour.silent_from.is_some_and(|silent| call >= silent) {
+    if silent {
         reached.notify_one();
         std::future::pending::<()>().await;
     }

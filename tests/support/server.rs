@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::cli::root;
+use super::{aws::python, cli::root};
 
 /// A local cloud that ends with the test.
 pub struct Server {
@@ -27,10 +27,8 @@ impl Drop for Server {
 impl Server {
     /// Starts one; `arguments` go to `infra_local serve`.
     pub fn start(arguments: &[&str]) -> Self {
-        let python =
-            std::env::var("INFRA_TEST_PYTHON").expect("INFRA_TEST_PYTHON names the tests' Python; `make test` sets it");
         let home = tempfile::tempdir().expect("a temporary folder");
-        let mut command = Command::new(python);
+        let mut command = Command::new(python());
         command.args(["-m", "infra_local", "serve", "--port", "0", "--home"]).arg(home.path()).args(arguments);
         command.env("PYTHONPATH", root().join("local")).stdin(Stdio::null()).stdout(Stdio::null());
         let child = command.stderr(Stdio::piped()).spawn().expect("the local cloud starts");
@@ -46,15 +44,29 @@ impl Server {
                 endpoint.clone_into(&mut server.endpoint);
                 return server;
             }
+            if let Some(status) = child.try_wait().expect("a child of this process") {
+                panic!("the local cloud ends at once: {status}");
+            }
             assert!(Instant::now() < deadline, "the local cloud does not come up");
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Starts one like the cloud under test, strict or stock, that forgets everything and takes no time.
+    pub fn under_test() -> Self {
+        let stock: &[&str] = if is_stock() { &["--stock"] } else { &[] };
+        Self::start(&[&["--memory", "--speed", "instant"], stock].concat())
     }
 
     /// Asks the control endpoint; returns its JSON.
     pub fn control(&self, method: &str, path: &str, body: &str) -> serde_json::Value {
         control(&self.endpoint, method, path, body).expect("the local cloud answers its control endpoint")
     }
+}
+
+/// Whether the cloud under test is unmodified moto.
+pub fn is_stock() -> bool {
+    std::env::var_os("INFRA_TEST_STOCK").is_some()
 }
 
 /// Asks a local cloud's control endpoint; nothing where there is none, as in stock moto.

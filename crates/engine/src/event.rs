@@ -51,6 +51,8 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<String>,
     },
+    /// Whoever runs the plan asked it to stop: no further step starts, the running ones finish.
+    Cancelling,
     /// The step was not tried, because one that it waits for failed or was itself skipped.
     Skipped {
         /// Which step of the plan.

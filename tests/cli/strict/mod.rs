@@ -1,0 +1,4 @@
+//! What only a strict cloud shows: refused deletes, nothing left behind, reads that lag.
+
+mod lag;
+mod teardown;
