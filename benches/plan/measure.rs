@@ -7,7 +7,7 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::{
+use crate::support::{
     cli::Project,
     proxy::{Behaviour, Proxy, Traffic},
 };
