@@ -8,7 +8,7 @@ mod measure;
 mod table;
 
 #[path = "../../tests/support/mod.rs"]
-#[allow(dead_code, reason = "the tests use the rest")]
+#[expect(dead_code, reason = "the tests use the rest")]
 mod support;
 
 use std::{
