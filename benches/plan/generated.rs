@@ -1,7 +1,7 @@
-//! Specs of any size: a network of many subnets, hosts with groups and rules of their own, folders, policies, roles.
+//! Specs of any size: a network of many subnets, hosts with groups and rules of their own, folders, roles.
 //!
 //! Of these kinds any number is read in the same calls. AWS has no such call for what is set on a bucket (seven each),
-//! a VPC's attributes (two), a key's state (two), a profile's tags and a user's access keys (one each).
+//! a VPC's attributes (two), a key's state (two), the tags of a policy or profile and a user's access keys (one each).
 
 /// A key that opens nothing.
 const PUBLIC_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGPKSUTyz1HwHReFVvD5obVsALAgJRNarH4TRpNePnAS bench";
@@ -13,7 +13,7 @@ pub fn spec(size: usize) -> String {
     // A host is three: the instance, its group, the group's rules.
     let hosts = (rest / 5).max(1);
     let tenth = rest / 10;
-    let roles = rest - 3 * hosts - 3 * tenth;
+    let roles = rest - 3 * hosts - 2 * tenth;
     let subnets = 1 + tenth;
     [
         format!("stack: bench{size}\nregion: us-west-2\n"),
@@ -22,9 +22,7 @@ pub fn spec(size: usize) -> String {
         format!("keys:\n  admin: {{ public_key: {PUBLIC_KEY} }}\n"),
         "buckets:\n  lake:\n    name: ${stack}-lake-${account}\n    folders:\n".into(),
         lines(tenth, |n| format!("      - f{n}/")),
-        "access:\n  policies:\n".into(),
-        lines(tenth, |n| format!("    p{n}: {{ name: \"${{stack}}-p{n}\", document: {} }}", document(n))),
-        "  roles:\n".into(),
+        "access:\n  roles:\n".into(),
         lines(roles, |n| {
             format!("    r{n}: {{ name: \"${{stack}}-r{n}\", trust: ec2, managed: AmazonS3ReadOnlyAccess }}")
         }),
@@ -36,12 +34,6 @@ pub fn spec(size: usize) -> String {
 
 fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
     (0..count).map(|number| line(number) + "\n").collect()
-}
-
-fn document(number: usize) -> String {
-    format!(
-        "{{ Statement: {{ Effect: Allow, Action: \"s3:GetObject\", Resource: \"arn:aws:s3:::home-{number}/*\" }} }}"
-    )
 }
 
 fn host(number: usize, subnet: usize) -> String {

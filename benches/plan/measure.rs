@@ -7,7 +7,7 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::{
+use crate::support::{
     cli::Project,
     proxy::{Behaviour, Proxy, Traffic},
 };
@@ -67,7 +67,7 @@ pub struct Plans {
 
 /// How many calls of a plan wait for each other's answers, one after the other.
 pub async fn chain(endpoint: &str, project: &Project, spec: &str, latency: Duration) -> usize {
-    let proxy = Proxy::start(endpoint, Behaviour { latency, silent_from: None }).await;
+    let proxy = Proxy::start(endpoint, Behaviour { latency, ..Behaviour::default() }).await;
     run(&project.command(Some(&proxy.endpoint), &["--local", "-f", spec, "plan", "--exit-code"]));
     proxy.traffic().sequential()
 }
@@ -79,7 +79,7 @@ pub async fn plans(endpoint: &str, project: &Project, spec: &str, latency: Durat
     let mut peak = 0;
     let mut traffic = Traffic::default();
     for _ in 0..TIMES {
-        let proxy = Proxy::start(endpoint, Behaviour { latency, silent_from: None }).await;
+        let proxy = Proxy::start(endpoint, Behaviour { latency, ..Behaviour::default() }).await;
         let arguments = ["--local", "-f", spec, "plan", "--exit-code"];
         let taken = run(&project.command(Some(&proxy.endpoint), &arguments));
         seconds.push(taken.seconds);
