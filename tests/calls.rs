@@ -16,7 +16,7 @@ async fn a_plan_of_nyc311_takes_forty_calls_of_which_three_wait_for_each_other()
     let project = Project::new(&server.endpoint, None);
     project.run(&["--local", "-f", SPEC, "apply", "--yes"]).expect(0);
     // Long against the emulator's own time, which would count as waiting otherwise.
-    let behaviour = Behaviour { latency: Duration::from_secs(2), silent_from: None };
+    let behaviour = Behaviour { latency: Duration::from_secs(2), ..Behaviour::default() };
     let proxy = Proxy::start(&server.endpoint, behaviour).await;
     let planned = project.command(Some(&proxy.endpoint), &["--local", "-f", SPEC, "plan", "--exit-code"]).output();
     assert!(planned.expect("the program starts").status.success());

@@ -66,8 +66,11 @@ fn relative(path: &Path) -> String {
 /// Insists that `words` stand nowhere in `src/` but in `rooms`.
 #[track_caller]
 fn only_in(words: &[&str], rooms: &[&str]) {
-    let found: Vec<String> =
-        sources("src").iter().filter(|source| !source.is_in(rooms)).flat_map(|source| source.lines_with(words)).collect();
+    let found: Vec<String> = sources("src")
+        .iter()
+        .filter(|source| !source.is_in(rooms))
+        .flat_map(|source| source.lines_with(words))
+        .collect();
     assert!(found.is_empty(), "{words:?} belong in {rooms:?} only:\n{}", found.join("\n"));
 }
 
@@ -88,7 +91,18 @@ fn yaml_is_known_to_spec() {
 #[test]
 fn only_ui_prints() {
     only_in(
-        &["println!", "eprintln!", "print!(", "eprint!(", "dbg!(", "stdout()", "io::stderr()", "anstream", "owo_colors", "indicatif"],
+        &[
+            "println!",
+            "eprintln!",
+            "print!(",
+            "eprint!(",
+            "dbg!(",
+            "stdout()",
+            "io::stderr()",
+            "anstream",
+            "owo_colors",
+            "indicatif",
+        ],
         &["src/ui/"],
     );
 }
@@ -102,10 +116,59 @@ fn processes_are_started_in_four_rooms() {
 fn each_room_knows_only_those_below_it() {
     // What a room may not name, of ours.
     const RULES: &[(&str, &[&str])] = &[
-        ("src/ui/", &["spec", "stacks", "resources", "cloud", "hosts", "cluster", "tunnel", "pipeline", "local", "commands", "workspace", "error"]),
-        ("src/spec/", &["stacks", "resources", "cloud", "hosts", "cluster", "tunnel", "pipeline", "local", "commands", "workspace", "ui"]),
-        ("src/cloud/", &["spec", "stacks", "resources", "hosts", "cluster", "tunnel", "pipeline", "local", "commands", "workspace", "ui"]),
-        ("src/resources/", &["spec", "stacks", "cluster", "tunnel", "pipeline", "local", "commands", "workspace", "ui"]),
+        (
+            "src/ui/",
+            &[
+                "spec",
+                "stacks",
+                "resources",
+                "cloud",
+                "hosts",
+                "cluster",
+                "tunnel",
+                "pipeline",
+                "local",
+                "commands",
+                "workspace",
+                "error",
+            ],
+        ),
+        (
+            "src/spec/",
+            &[
+                "stacks",
+                "resources",
+                "cloud",
+                "hosts",
+                "cluster",
+                "tunnel",
+                "pipeline",
+                "local",
+                "commands",
+                "workspace",
+                "ui",
+            ],
+        ),
+        (
+            "src/cloud/",
+            &[
+                "spec",
+                "stacks",
+                "resources",
+                "hosts",
+                "cluster",
+                "tunnel",
+                "pipeline",
+                "local",
+                "commands",
+                "workspace",
+                "ui",
+            ],
+        ),
+        (
+            "src/resources/",
+            &["spec", "stacks", "cluster", "tunnel", "pipeline", "local", "commands", "workspace", "ui"],
+        ),
         ("src/stacks/", &["hosts", "cluster", "tunnel", "pipeline", "local", "commands", "workspace", "ui"]),
         ("src/local/", &["spec", "stacks", "resources", "hosts", "cluster", "tunnel", "pipeline", "commands"]),
     ];
@@ -160,7 +223,8 @@ fn top_level(list: &str) -> Vec<String> {
 #[test]
 fn the_engine_knows_no_cloud_and_no_terminal() {
     let manifest = std::fs::read_to_string(root().join("crates/engine/Cargo.toml")).expect("the engine's manifest");
-    let section = manifest.split("\n[dependencies]\n").nth(1).expect("dependencies").split("\n[").next().unwrap_or_default();
+    let section =
+        manifest.split("\n[dependencies]\n").nth(1).expect("dependencies").split("\n[").next().unwrap_or_default();
     let names: Vec<&str> = section.lines().filter_map(|line| line.split(['.', ' ', '=']).next()).collect();
     for name in names.into_iter().filter(|name| !name.is_empty()) {
         let known = ["anyhow", "futures", "serde", "serde_json", "thiserror", "tokio", "tokio-util"];
@@ -168,7 +232,9 @@ fn the_engine_knows_no_cloud_and_no_terminal() {
     }
     let found: Vec<String> = sources("crates/engine/src")
         .iter()
-        .flat_map(|source| source.lines_with(&["aws", "println!", "print!(", "std::io", "std::fs", "std::process", "std::env"]))
+        .flat_map(|source| {
+            source.lines_with(&["aws", "println!", "print!(", "std::io", "std::fs", "std::process", "std::env"])
+        })
         .collect();
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
@@ -176,8 +242,9 @@ fn the_engine_knows_no_cloud_and_no_terminal() {
 #[test]
 fn nothing_panics_without_saying_why() {
     let all = sources("src").into_iter().chain(sources("crates/engine/src"));
-    let found: Vec<String> =
-        all.flat_map(|source| source.lines_with(&[".unwrap()", ".unwrap_err()", "panic!()", "unreachable!()"])).collect();
+    let found: Vec<String> = all
+        .flat_map(|source| source.lines_with(&[".unwrap()", ".unwrap_err()", "panic!()", "unreachable!()"]))
+        .collect();
     assert!(found.is_empty(), "`expect` says what can never be:\n{}", found.join("\n"));
 }
 
@@ -205,12 +272,19 @@ fn no_test_is_forgotten() {
         }
         // `a/b.rs` is declared in `a/mod.rs` or `a.rs`, `a/mod.rs` one folder up; those of the top in main.rs.
         let (name, folder) = match stem.as_str() {
-            "mod" => (folder.file_name().expect("a name").to_string_lossy().into_owned(), folder.parent().expect("a folder")),
+            "mod" => {
+                (folder.file_name().expect("a name").to_string_lossy().into_owned(), folder.parent().expect("a folder"))
+            }
             _ => (stem, folder),
         };
-        let parents = if folder == tests { vec![tests.join("main.rs")] } else { vec![folder.join("mod.rs"), folder.with_extension("rs")] };
+        let parents = if folder == tests {
+            vec![tests.join("main.rs")]
+        } else {
+            vec![folder.join("mod.rs"), folder.with_extension("rs")]
+        };
         let declared = parents.iter().filter_map(|parent| std::fs::read_to_string(parent).ok()).any(|text| {
-            text.lines().any(|line| [format!("mod {name};"), format!("pub mod {name};")].contains(&line.trim().to_owned()))
+            text.lines()
+                .any(|line| [format!("mod {name};"), format!("pub mod {name};")].contains(&line.trim().to_owned()))
         });
         if !declared {
             lost.push(relative(&path));
@@ -221,8 +295,14 @@ fn no_test_is_forgotten() {
 
 #[test]
 fn every_kind_is_registered() {
-    let kinds: Vec<String> = sources("src/resources").iter().flat_map(|source| source.lines_with(&["const KIND: "])).collect();
-    assert_eq!(infra::resources::REGISTRY.len(), kinds.len(), "a kind has no row in its room's list:\n{}", kinds.join("\n"));
+    let kinds: Vec<String> =
+        sources("src/resources").iter().flat_map(|source| source.lines_with(&["const KIND: "])).collect();
+    assert_eq!(
+        infra::resources::REGISTRY.len(),
+        kinds.len(),
+        "a kind has no row in its room's list:\n{}",
+        kinds.join("\n")
+    );
 }
 
 #[test]

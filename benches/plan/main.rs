@@ -7,15 +7,9 @@ mod generated;
 mod measure;
 mod table;
 
-#[path = "../../tests/support/cli.rs"]
+#[path = "../../tests/support/mod.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
-mod cli;
-#[path = "../../tests/support/proxy.rs"]
-#[expect(dead_code, reason = "the tests use the rest")]
-mod proxy;
-#[path = "../../tests/support/server.rs"]
-#[expect(dead_code, reason = "the tests use the rest")]
-mod server;
+mod support;
 
 use std::{
     path::{Path, PathBuf},
@@ -23,9 +17,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cli::Project;
 use measure::Plans;
-use server::Server;
+use support::{
+    cli::{self, Project},
+    server::Server,
+};
 use table::{Table, Unit, Weight};
 
 const LATENCY: Duration = Duration::from_millis(50);

@@ -7,7 +7,8 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::{
+use crate::support::{
+    aws::python,
     cli::Project,
     proxy::{Behaviour, Proxy, Traffic},
 };
@@ -35,8 +36,7 @@ pub struct Taken {
 
 /// Runs a command to its end, which must be a good one.
 pub fn run(command: &Command) -> Taken {
-    let python = std::env::var("INFRA_TEST_PYTHON").expect("INFRA_TEST_PYTHON names a Python; `make bench` sets it");
-    let mut watch = Command::new(python);
+    let mut watch = Command::new(python());
     watch.args(["-c", WATCH]).arg(command.get_program()).args(command.get_args());
     if let Some(folder) = command.get_current_dir() {
         watch.current_dir(folder);
@@ -67,7 +67,7 @@ pub struct Plans {
 
 /// How many calls of a plan wait for each other's answers, one after the other.
 pub async fn chain(endpoint: &str, project: &Project, spec: &str, latency: Duration) -> usize {
-    let proxy = Proxy::start(endpoint, Behaviour { latency, silent_from: None }).await;
+    let proxy = Proxy::start(endpoint, Behaviour { latency, ..Behaviour::default() }).await;
     run(&project.command(Some(&proxy.endpoint), &["--local", "-f", spec, "plan", "--exit-code"]));
     proxy.traffic().sequential()
 }
@@ -79,7 +79,7 @@ pub async fn plans(endpoint: &str, project: &Project, spec: &str, latency: Durat
     let mut peak = 0;
     let mut traffic = Traffic::default();
     for _ in 0..TIMES {
-        let proxy = Proxy::start(endpoint, Behaviour { latency, silent_from: None }).await;
+        let proxy = Proxy::start(endpoint, Behaviour { latency, ..Behaviour::default() }).await;
         let arguments = ["--local", "-f", spec, "plan", "--exit-code"];
         let taken = run(&project.command(Some(&proxy.endpoint), &arguments));
         seconds.push(taken.seconds);

@@ -43,7 +43,9 @@ fn what_cannot_be_adopted_is_refused() {
     project.local(&["adopt", "bucket_folder/lake/raw", "raw/"]).expect(1);
     assert_eq!(project.local(&["status", "--json"]).expect(0).json(), serde_json::json!({}), "nothing was tagged");
 
-    aws.run(&format!("ec2 create-tags --resources {vpc} --tags Key=infra:stack,Value=theirs Key=infra:address,Value=vpc/main"));
+    aws.run(&format!(
+        "ec2 create-tags --resources {vpc} --tags Key=infra:stack,Value=theirs Key=infra:address,Value=vpc/main"
+    ));
     project.local(&["adopt", "vpc/main", &vpc]).expect(1).says(&["belongs to stack theirs"]);
     aws.run(&format!("ec2 delete-vpc --vpc-id {vpc}"));
 }

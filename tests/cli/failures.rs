@@ -39,7 +39,12 @@ fn a_denied_request_names_the_missing_action_and_what_was_asked_for() {
     let at = line(&project, "network:");
     explained(
         project.local(&["apply", "--yes"]),
-        &["cannot create vpc/main", &at, "ec2:CreateVpc answered UnauthorizedOperation", "lack the action `ec2:CreateVpc`"],
+        &[
+            "cannot create vpc/main",
+            &at,
+            "ec2:CreateVpc answered UnauthorizedOperation",
+            "lack the action `ec2:CreateVpc`",
+        ],
     );
     fail(&server, "CreateSubnet", "AccessDenied", 403);
     let at = line(&project, "public:");

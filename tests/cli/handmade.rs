@@ -105,8 +105,7 @@ fn changes_of_buckets_and_access() {
 #[track_caller]
 fn await_state(aws: &Aws, host: &str, wanted: &str) {
     let deadline = Instant::now() + Duration::from_secs(30);
-    let ask =
-        format!("ec2 describe-instances --instance-ids {host} --query Reservations[0].Instances[0].State.Name");
+    let ask = format!("ec2 describe-instances --instance-ids {host} --query Reservations[0].Instances[0].State.Name");
     while aws.text(&ask) != wanted {
         assert!(Instant::now() < deadline, "{host} is not {wanted}");
     }

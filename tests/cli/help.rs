@@ -5,9 +5,8 @@ use crate::support::{
     world::endpoint,
 };
 
-const VERBS: [&str; 11] = [
-    "validate", "plan", "apply", "verify", "destroy", "status", "output", "adopt", "schema", "completions", "local",
-];
+const VERBS: [&str; 11] =
+    ["validate", "plan", "apply", "verify", "destroy", "status", "output", "adopt", "schema", "completions", "local"];
 
 #[test]
 fn the_help_of_every_verb_has_examples() {
@@ -30,7 +29,10 @@ fn the_help_of_every_verb_has_examples() {
 fn the_schema_is_the_one_that_is_shipped() {
     let (project, _) = Project::small(&endpoint());
     let shipped = std::fs::read_to_string(root().join("schema/infra.json")).expect("the shipped schema");
-    assert!(project.run(&["schema"]).expect(0).out == shipped, "`infra schema > schema/infra.json` brings it up to date");
+    assert!(
+        project.run(&["schema"]).expect(0).out == shipped,
+        "`infra schema > schema/infra.json` brings it up to date"
+    );
     for spec in ["infra/nyc311.yaml", "infra/vendas.yaml"] {
         let text = std::fs::read_to_string(root().join(spec)).expect("a shipped spec");
         assert!(text.starts_with("# yaml-language-server: $schema=../schema/infra.json"), "{spec} names no schema");

@@ -62,8 +62,7 @@ impl Trap {
 fn nothing_in_the_environment_leads_local_elsewhere() {
     let (project, _) = Project::small(&endpoint());
     let trap = Trap::new();
-    for arguments in
-        [&["plan"][..], &["apply", "--yes"], &["verify"], &["output"], &["status"], &["destroy", "--yes"]]
+    for arguments in [&["plan"][..], &["apply", "--yes"], &["verify"], &["output"], &["status"], &["destroy", "--yes"]]
     {
         trap.run(&project, &[&["--local"], arguments].concat()).expect(0);
         assert_eq!(trap.caught(), 0, "{arguments:?} reached another address");

@@ -39,7 +39,8 @@ fn the_json_of_status_plan_and_verify_says_what_the_text_says() {
     project.local(&["apply", "--yes"]).expect(0);
     assert_eq!(project.local(&["verify", "--json"]).expect(0).json()["steps"], serde_json::json!([]));
     let status = project.local(&["status", "--json"]).expect(0).json();
-    let table = project.local(&["status"]).expect(0).says(&[&format!("{resources} of {resources} resources exist")]).out;
+    let table =
+        project.local(&["status"]).expect(0).says(&[&format!("{resources} of {resources} resources exist")]).out;
     assert_eq!(status.as_object().expect("addresses").len(), resources);
     for address in status.as_object().expect("addresses").keys() {
         assert!(table.contains(address.as_str()), "no {address} in\n{table}");

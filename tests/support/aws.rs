@@ -6,7 +6,9 @@ use serde_json::Value;
 
 /// The interpreter of the tests' own environment, which holds the local cloud's requirements and the aws command line.
 pub fn python() -> PathBuf {
-    std::env::var_os("INFRA_TEST_PYTHON").expect("INFRA_TEST_PYTHON names the tests' Python; `make test` sets it").into()
+    std::env::var_os("INFRA_TEST_PYTHON")
+        .expect("INFRA_TEST_PYTHON names the tests' Python; `make test` sets it")
+        .into()
 }
 
 /// The aws command line in one region of the cloud at an endpoint.

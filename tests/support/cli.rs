@@ -15,8 +15,10 @@ use super::server::is_stock;
 /// What the tests' small spec begins as.
 const SMALL: &str = "tests/cases/small.yaml";
 /// The host image of the specs, and one that stock moto has too.
-const IMAGES: (&str, &str) =
-    ("image: ubuntu-22.04", r#"image: { owner: "099720109477", name: "ubuntu/images/hvm-ssd/ubuntu-*-amd64-server-*" }"#);
+const IMAGES: (&str, &str) = (
+    "image: ubuntu-22.04",
+    r#"image: { owner: "099720109477", name: "ubuntu/images/hvm-ssd/ubuntu-*-amd64-server-*" }"#,
+);
 
 /// A folder with a copy of the shipped specs, in which the program keeps its own files.
 pub struct Project {

@@ -44,7 +44,7 @@ impl Server {
                 endpoint.clone_into(&mut server.endpoint);
                 return server;
             }
-            if let Some(status) = child.try_wait().expect("a child of this process") {
+            if let Some(status) = server.child.try_wait().expect("a child of this process") {
                 panic!("the local cloud ends at once: {status}");
             }
             assert!(Instant::now() < deadline, "the local cloud does not come up");

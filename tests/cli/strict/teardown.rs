@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{aws::Aws, census, cli::Project, server::Server, world::endpoint, world::REGION};
+use crate::support::{aws::Aws, census, cli::Project, server::Server, world::REGION, world::endpoint};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn destroy_leaves_nothing_of_either_shipped_stack() {
