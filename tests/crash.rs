@@ -7,6 +7,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write,
     fs::{self, File},
     process::Stdio,
     sync::atomic::{AtomicUsize, Ordering},
@@ -70,10 +71,10 @@ async fn apply_and_destroy_survive_a_kill_after_every_call() {
     let mut problems = Vec::new();
     for round in ROUNDS {
         let began = Instant::now();
-        let sweep = sweep(round, &expected).await;
+        let sweep = Box::pin(sweep(round, &expected)).await;
         let Sweep { calls, duplicates, orphans, problems: found } = sweep;
         let seconds = began.elapsed().as_secs();
-        table += &format!("{:<18} {calls:>12} {duplicates:>12} {orphans:>10} {seconds:>10}\n", round.name);
+        let _ = writeln!(table, "{:<18} {calls:>12} {duplicates:>12} {orphans:>10} {seconds:>10}", round.name);
         problems.extend(found);
     }
     println!("\nnyc311 killed after the n-th API call, then run again:\n{table}");

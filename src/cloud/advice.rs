@@ -56,7 +56,7 @@ fn no_answer(error: &CloudError) -> Vec<String> {
     let hint = if message.contains("credential") {
         "no AWS credentials were found: set AWS_PROFILE, sign in, or try `--local`"
     } else if message.contains("connect") || message.contains("dns") || message.contains("timed out") {
-        "AWS cannot be reached; check the network and proxy settings, or, with `--local`, see `infra local status`"
+        "it cannot be reached: for AWS check the network and proxy settings, for the local cloud see `infra local status`"
     } else {
         return Vec::new();
     };
@@ -81,7 +81,10 @@ fn emr(message: &str) -> Option<String> {
             "Cannot find route to InternetGateway",
             "a public subnet needs `route: internet`; a private one `route: nat` or endpoints",
         ),
-        ("termination protected", "termination protection is on; `infra cluster down --force` lifts it"),
+        (
+            "termination protected",
+            "termination protection is on; set `termination_protection: false` in the spec and apply",
+        ),
     ];
     TEXTS.iter().find(|(text, _)| message.contains(text)).map(|(_, hint)| (*hint).to_owned())
 }

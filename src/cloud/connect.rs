@@ -43,6 +43,7 @@ pub async fn connect(target: &Target, region: &str) -> anyhow::Result<Connection
         Target::Local { endpoint, lag } => (local(endpoint, region)?, Pace::local(*lag)),
     };
     let clients = clients(&config, matches!(target, Target::Local { .. }));
+    tracing::debug!(region, ?target, "connecting");
     let identity = clients.sts.get_caller_identity().send().await.explain("sts:GetCallerIdentity")?;
     let account = identity.account.context("sts:GetCallerIdentity named no account")?;
     Ok(Connection { clients, pace, account })

@@ -74,7 +74,8 @@ where
     SdkError<E, R>: RequestId,
 {
     fn explain(self, operation: &'static str) -> Result<T, CloudError> {
-        self.map_err(|error| {
+        // The name and the outcome: bodies may hold secrets.
+        let told = self.map_err(|error| {
             let request_id = error.request_id().map(str::to_owned);
             match error.as_service_error() {
                 Some(service) => CloudError {
@@ -85,7 +86,12 @@ where
                 },
                 None => CloudError { operation, code: None, message: causes(&error), request_id },
             }
-        })
+        });
+        match &told {
+            Ok(_) => tracing::debug!(operation, "answered"),
+            Err(error) => tracing::debug!(operation, code = error.code, request = error.request_id, "refused"),
+        }
+        told
     }
 }
 

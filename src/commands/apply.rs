@@ -9,7 +9,7 @@ use super::{Changing, Globals, output, planfile::PlanFile, run, select::Only, se
 use crate::{
     cloud::Cloud,
     error::{Failure, Result},
-    ui,
+    ui::{self, plan::Heading},
 };
 
 /// Makes the world match the spec: shows the plan, asks, carries it out.
@@ -59,7 +59,8 @@ impl Apply {
             file.ensure_same(&session, &ready.plan)?;
         }
         if !changing.json || ready.plan.is_empty() {
-            ui::say(&ui::plan::render(&ready.plan, &session.heading(false)));
+            let heading = Heading { partial: !only.addresses.is_empty(), ..session.heading(false) };
+            ui::say(&ui::plan::render(&ready.plan, &heading));
         }
         run::ensure_permitted(&ready.plan)?;
         if ready.plan.is_empty() {

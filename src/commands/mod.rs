@@ -22,6 +22,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::error::Result;
 
+const FILE_HELP: &str = "\
+The spec; by default INFRA_SPEC, or else the only one in `infra/`. A bare name is looked for there: `-f nyc311`.";
+
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 failed; 2 changes are pending (`plan --exit-code`, `verify`) or the command line is wrong;
 130 stopped by Ctrl-C.";
@@ -45,8 +48,8 @@ pub struct Cli {
 /// Flags that every verb takes.
 #[derive(Args, Clone, Debug)]
 pub struct Globals {
-    /// The spec; by default the only one in `infra/`.
-    #[arg(short, long, global = true, env = "INFRA_SPEC", value_name = "FILE")]
+    /// The spec; by default `INFRA_SPEC`, or else the only one in `infra/`.
+    #[arg(short, long, global = true, value_name = "FILE", long_help = FILE_HELP)]
     pub file: Option<PathBuf>,
     /// Values for another environment, laid over the spec.
     #[arg(long, global = true, value_name = "FILE")]

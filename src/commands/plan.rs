@@ -7,7 +7,7 @@ use clap::Args;
 use super::{Globals, planfile::PlanFile, run, select::Only, session::Session};
 use crate::{
     error::{Failure, Result},
-    ui,
+    ui::{self, plan::Heading},
 };
 
 /// Shows what `apply` would do, step by step, and changes nothing.
@@ -46,7 +46,8 @@ impl Plan {
             let text = serde_json::to_string_pretty(&plan).map_err(anyhow::Error::from)?;
             ui::print(&format!("{text}\n"));
         } else {
-            ui::print(&ui::plan::render(&plan, &session.heading(false)));
+            let heading = Heading { partial: !only.addresses.is_empty(), ..session.heading(false) };
+            ui::print(&ui::plan::render(&plan, &heading));
         }
         if exit_code && !plan.is_empty() { Err(Failure::changes()) } else { Ok(()) }
     }

@@ -10,7 +10,7 @@ use crate::{
     cloud::Cloud,
     error::{Failure, Result},
     resources::REGISTRY,
-    ui::{self, progress::Form},
+    ui::{self, plan::counted, progress::Form},
 };
 
 /// Carries `plan` out and tells how it went; the inventory is what is known afterwards.
@@ -69,10 +69,11 @@ async fn tell(session: &Session, plan: &Plan, outcome: Outcome, began: Instant, 
     let (done, all) = (outcome.done.len(), plan.steps.len());
     if outcome.is_complete() {
         if !json {
-            ui::say(&format!("\nDone: {done} steps in {seconds:.1} s."));
+            ui::say(&format!("\nDone: {} in {seconds:.1} s.", counted(done, "step", "steps")));
         }
         return Ok(outcome.inventory);
     }
+    let something_failed = !outcome.failed.is_empty();
     let mut failure = if outcome.failed.is_empty() {
         Failure::cancelled(format!(
             "stopped: {done} of {all} steps were done, {} were not started",
@@ -81,7 +82,8 @@ async fn tell(session: &Session, plan: &Plan, outcome: Outcome, began: Instant, 
     } else {
         failed(session, plan, &outcome).await
     };
-    failure.hints.push("run the same command again once that is mended: what is done stays done".into());
+    let when = if something_failed { " once that is mended" } else { "" };
+    failure.hints.push(format!("run the same command again{when}: what is done stays done"));
     Err(failure)
 }
 
@@ -99,7 +101,7 @@ async fn failed(session: &Session, plan: &Plan, outcome: &Outcome) -> Failure {
         }
     }
     message.push(format!(
-        "{done} of {all} steps were done, {} failed, {} were skipped",
+        "{done} of {all} steps done, {} failed, {} skipped",
         outcome.failed.len(),
         outcome.skipped.len()
     ));

@@ -36,8 +36,9 @@ pub struct Session {
 /// Finds and reads the spec; asks nobody.
 pub fn load(globals: &Globals) -> Result<(PathBuf, Spec)> {
     let folder = PathBuf::from(spec::DEFAULT_FOLDER);
-    // clap has read INFRA_SPEC into the flag already.
-    let file = spec::find(&folder, globals.file.as_deref(), None).map_err(|errors| spec_failure(&errors))?;
+    let variable = std::env::var("INFRA_SPEC").ok();
+    let file =
+        spec::find(&folder, globals.file.as_deref(), variable.as_deref()).map_err(|errors| spec_failure(&errors))?;
     let options =
         LoadOptions { set: variables(&globals.set)?, overlay: globals.overlay.clone(), ..LoadOptions::default() };
     let spec = spec::load(&file, &options).map_err(|errors| spec_failure(&errors))?;
@@ -62,8 +63,7 @@ fn flags(globals: &Globals, file: &Path) -> String {
     if globals.local {
         flags.push_str(" --local");
     }
-    let by_variable = std::env::var_os("INFRA_SPEC").is_some_and(|named| Path::new(&named) == file);
-    if globals.file.is_some() && !by_variable {
+    if globals.file.is_some() {
         let _ = write!(flags, " -f {}", file.display());
     }
     if let Some(overlay) = &globals.overlay {
@@ -132,6 +132,7 @@ impl Session {
             notes: self.spec.notes.iter().map(|note| format!("{} ({})", note.message, note.span.place())).collect(),
             tags: self.cloud.names.tags.clone(),
             destroys,
+            partial: false,
             width: ui::width(),
         }
     }

@@ -102,13 +102,13 @@ pub async fn ensure_up(workspace: &Workspace) -> anyhow::Result<Target> {
 /// Starts it; one that runs already takes on what `settings` say.
 pub async fn up(workspace: &Workspace, settings: &Settings) -> anyhow::Result<State> {
     let home = absolute(workspace)?;
-    let mut runs = daemon::find(&home).await.is_some();
-    if runs && !is_current(&home) {
+    let mut down_now = daemon::find(&home).await.is_none();
+    if !down_now && !is_current(&home) {
         ui::say("Restarting the local cloud: it is another version's. What it holds is kept.");
         down(workspace).await?;
-        runs = false;
+        down_now = true;
     }
-    if !runs {
+    if down_now {
         let speed = settings.speed.unwrap_or(Speed::Fast).to_possible_value().expect("no speed is hidden");
         let lag = settings.lag.unwrap_or(0.0).to_string();
         let python = install::ensure().await?;

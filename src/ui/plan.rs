@@ -21,12 +21,16 @@ pub struct Heading {
     pub tags: BTreeMap<String, String>,
     /// Whether the plan is to destroy the stack.
     pub destroys: bool,
+    /// Whether the plan is for a part of the stack only.
+    pub partial: bool,
     /// Columns to wrap at.
     pub width: usize,
 }
 
 const INDENT: &str = "              ";
 const FALLBACK_WIDTH: usize = 100;
+/// The layers in the order in which a reader meets them; others come last.
+const LAYERS: [&str; 5] = ["network", "access", "storage", "hosts", "cluster"];
 
 /// The whole plan.
 pub fn render(plan: &Plan, heading: &Heading) -> String {
@@ -37,10 +41,12 @@ pub fn render(plan: &Plan, heading: &Heading) -> String {
         let _ = writeln!(text, "{} {note}", "note:".style(style::change()));
     }
     if plan.is_empty() {
-        let nothing = if heading.destroys {
-            "Nothing to do: nothing of the stack exists."
-        } else {
-            "Nothing to do: everything is as the spec says."
+        let nothing = match (heading.destroys, heading.partial) {
+            (true, _) => "Nothing to do: nothing of the stack exists.",
+            (false, true) => {
+                "Nothing to do: what was asked for is as the spec says. The rest of the stack was left out."
+            }
+            (false, false) => "Nothing to do: everything is as the spec says.",
         };
         let _ = writeln!(text, "\n{nothing}");
         return text;
@@ -57,10 +63,19 @@ pub fn render(plan: &Plan, heading: &Heading) -> String {
         }
     }
     for refusal in &plan.refused {
-        refuse(&mut text, refusal);
+        refuse(&mut text, refusal, heading.destroys);
     }
     let _ = writeln!(text, "\n{}", total(plan.summary()));
+    if !plan.refused.is_empty() {
+        let _ =
+            writeln!(text, "It is not carried out: {} refused.", counted(plan.refused.len(), "step is", "steps are"));
+    }
     text
+}
+
+/// `1 step`, `2 steps`.
+pub fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// The one-line total: `Plan: 3 to create, 1 to change, 0 to replace, 2 to delete.`
@@ -103,6 +118,8 @@ fn by_layer<'a, 'b>(rows: &'b [Row<'a>]) -> Vec<(&'a str, Vec<&'b Row<'a>>)> {
             None => layers.push((row.step.layer, vec![row])),
         }
     }
+    // The same order in every plan, whichever layer has the first step.
+    layers.sort_by_key(|(layer, _)| LAYERS.iter().position(|known| known == layer).unwrap_or(LAYERS.len()));
     layers
 }
 
@@ -171,18 +188,16 @@ fn change(change: &Change) -> String {
     line
 }
 
-fn refuse(text: &mut String, refusal: &Refusal) {
+fn refuse(text: &mut String, refusal: &Refusal, destroys: bool) {
     let Refusal { address, id, reason, replaces, origin } = refusal;
     let _ = writeln!(text, "\n{}", format!("  !! REFUSED  {address} ({id}): {reason}").style(style::destroy()));
-    match (replaces, origin) {
-        (Some(because), _) => {
-            for line in changes(because) {
-                let _ = writeln!(text, "{INDENT}{line}");
-            }
+    if let Some(because) = replaces {
+        for line in changes(because) {
+            let _ = writeln!(text, "{INDENT}{line}");
         }
-        (None, _) => {
-            let _ = writeln!(text, "{INDENT}it would have to be deleted: the spec no longer asks for it");
-        }
+    } else {
+        let why = if destroys { "" } else { ": the spec no longer asks for it" };
+        let _ = writeln!(text, "{INDENT}it would have to be deleted{why}");
     }
     if let Some(origin) = origin {
         let _ = writeln!(text, "{INDENT}{}", origin.style(style::dim()));

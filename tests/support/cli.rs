@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::server::is_stock;
+use super::world::is_stock;
 
 /// What the tests' small spec begins as.
 const SMALL: &str = "tests/cases/small.yaml";

@@ -46,6 +46,7 @@ impl Traffic {
 
 struct State {
     silent: bool,
+    silent_at: Option<&'static str>,
     traffic: Traffic,
     first: Option<Instant>,
 }
@@ -72,8 +73,6 @@ pub struct Behaviour {
     pub latency: Duration,
     /// From this call on (the first is 1) requests still reach the cloud but no answer comes back.
     pub silent_from: Option<usize>,
-    /// The same from the first call of this operation on.
-    pub silent_at: Option<&'static str>,
 }
 
 impl Proxy {
@@ -82,7 +81,8 @@ impl Proxy {
         let upstream: SocketAddr = upstream.trim_start_matches("http://").parse().expect("an address and port");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let endpoint = format!("http://{}", listener.local_addr().expect("a bound address"));
-        let state = Arc::new(Mutex::new(State { silent: false, traffic: Traffic::default(), first: None }));
+        let state =
+            Arc::new(Mutex::new(State { silent: false, silent_at: None, traffic: Traffic::default(), first: None }));
         let reached = Arc::new(Notify::new());
         let client: Client<HttpConnector, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
         let (shared, notify) = (Arc::clone(&state), Arc::clone(&reached));
@@ -100,6 +100,11 @@ impl Proxy {
             }
         });
         Self { endpoint, state, reached, task }
+    }
+
+    /// Makes it silent as with [`Behaviour::silent_from`], from the first call of `operation` on.
+    pub fn silence_at(&self, operation: &'static str) {
+        self.state.lock().expect("no test panics while it holds this").silent_at = Some(operation);
     }
 
     /// What has passed so far.
@@ -133,7 +138,7 @@ async fn pass(
         let operation = operation(&head, &body);
         state.traffic.calls += 1;
         state.silent |= behaviour.silent_from.is_some_and(|call| state.traffic.calls >= call);
-        state.silent |= behaviour.silent_at == Some(operation.as_str());
+        state.silent |= state.silent_at == Some(operation.as_str());
         *state.traffic.operations.entry(operation).or_default() += 1;
         (state.silent, *state.first.get_or_insert(began))
     };

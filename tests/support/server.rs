@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{aws::python, cli::root};
+use super::{aws::python, cli::root, world::is_stock};
 
 /// A local cloud that ends with the test.
 pub struct Server {
@@ -62,11 +62,6 @@ impl Server {
     pub fn control(&self, method: &str, path: &str, body: &str) -> serde_json::Value {
         control(&self.endpoint, method, path, body).expect("the local cloud answers its control endpoint")
     }
-}
-
-/// Whether the cloud under test is unmodified moto.
-pub fn is_stock() -> bool {
-    std::env::var_os("INFRA_TEST_STOCK").is_some()
 }
 
 /// Asks a local cloud's control endpoint; nothing where there is none, as in stock moto.

@@ -33,8 +33,8 @@ async fn what_an_interrupted_run_made_is_found_and_not_made_again() {
     let aws = Aws::new(&server.endpoint, REGION);
     for operation in ["CreateVpc", "CreateSecurityGroup", "RunInstances"] {
         let (project, stack) = Project::small(&server.endpoint);
-        let behaviour = Behaviour { silent_at: Some(operation), ..Behaviour::default() };
-        let proxy = Proxy::start(&server.endpoint, behaviour).await;
+        let proxy = Proxy::start(&server.endpoint, Behaviour::default()).await;
+        proxy.silence_at(operation);
         let running = project.start(&proxy.endpoint, &["--local", "apply", "--yes"]);
         let silenced = tokio::time::timeout(Duration::from_mins(1), proxy.silenced()).await;
         silenced.unwrap_or_else(|_| panic!("{operation} was never called"));

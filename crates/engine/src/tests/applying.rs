@@ -131,6 +131,7 @@ async fn events_tell_the_story_in_order() {
                 (*step, "failed")
             }
             Event::Skipped { step, .. } => (*step, "skipped"),
+            Event::Cancelling => continue,
         };
         stories.entry(step).or_default().push(what);
     }
