@@ -8,6 +8,7 @@ use std::{
 use serde::Deserialize;
 
 use crate::support::{
+    aws::python,
     cli::Project,
     proxy::{Behaviour, Proxy, Traffic},
 };
@@ -35,8 +36,7 @@ pub struct Taken {
 
 /// Runs a command to its end, which must be a good one.
 pub fn run(command: &Command) -> Taken {
-    let python = std::env::var("INFRA_TEST_PYTHON").expect("INFRA_TEST_PYTHON names a Python; `make bench` sets it");
-    let mut watch = Command::new(python);
+    let mut watch = Command::new(python());
     watch.args(["-c", WATCH]).arg(command.get_program()).args(command.get_args());
     if let Some(folder) = command.get_current_dir() {
         watch.current_dir(folder);
