@@ -50,7 +50,7 @@ fn a_denied_request_names_the_missing_action_and_what_was_asked_for() {
     let at = line(&project, "public:");
     explained(
         project.local(&["apply", "--yes"]),
-        &["cannot create subnet/public", &at, "AccessDenied", "lack the action `ec2:CreateSubnet`", "were skipped"],
+        &["cannot create subnet/public", &at, "AccessDenied", "lack the action `ec2:CreateSubnet`", " skipped"],
     );
     project.local(&["apply", "--yes"]).expect(0);
 
