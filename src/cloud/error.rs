@@ -84,7 +84,7 @@ where
                     message: service.message().map_or_else(|| service.to_string(), str::to_owned),
                     request_id,
                 },
-                None => CloudError { operation, code: None, message: causes(&error), request_id },
+                None => CloudError { operation, code: None, message: shortened(&causes(&error)), request_id },
             }
         });
         match &told {
@@ -93,6 +93,12 @@ where
         }
         told
     }
+}
+
+/// The SDK lists every place where it looked for credentials, over several lines; one says it.
+fn shortened(message: &str) -> String {
+    let about_credentials = message.contains("credential") && message.contains("provider");
+    if about_credentials { "no credentials were found".into() } else { message.to_owned() }
 }
 
 fn causes(error: &dyn std::error::Error) -> String {

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use anyhow::Context;
 use engine::{Event, Events, Graph, Inventory, Options, Outcome, Plan, Selection};
 use tokio_util::sync::CancellationToken;
 
@@ -23,13 +24,15 @@ pub async fn carry_out(
 ) -> Result<Inventory> {
     let began = Instant::now();
     let cancel = CancellationToken::new();
+    // Before the first step: a Ctrl-C that comes with it must not end the program in its middle.
+    let stops = Stops::listen()?;
     let (events, stream) = tokio::sync::mpsc::unbounded_channel();
     let form = if changing.json { Form::Json } else { Form::Human };
     let shown = tokio::spawn(ui::progress::show(stream, form));
     let options = Options { parallelism: usize::from(changing.parallelism), cancel: cancel.clone(), events };
     let outcome = tokio::select! {
         outcome = engine::apply(plan, &REGISTRY, desired, known, &session.cloud, &options) => outcome,
-        () = stopped_twice(&cancel, &options.events) => {
+        () = stopped_twice(stops, &cancel, &options.events) => {
             return Err(Failure::cancelled("stopped at once; some steps were cut short")
                 .hint("run the same command again: it completes what was begun"));
         }
@@ -41,27 +44,49 @@ pub async fn carry_out(
 }
 
 /// Returns at the second Ctrl-C (or termination signal); the first cancels.
-async fn stopped_twice(cancel: &CancellationToken, events: &Events) {
-    signal().await;
+async fn stopped_twice(mut stops: Stops, cancel: &CancellationToken, events: &Events) {
+    stops.next().await;
     cancel.cancel();
     // Whoever shows progress shows this among it.
     let _ = events.send(Event::Cancelling);
-    signal().await;
+    stops.next().await;
 }
 
-async fn signal() {
-    #[cfg(unix)]
-    {
+/// Ctrl-C and the termination signal. From when this exists on, neither ends the program by itself.
+#[cfg(unix)]
+struct Stops {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Stops {
+    fn listen() -> Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
+        let listen = |kind| signal(kind).context("cannot listen for Ctrl-C");
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
     }
-    let _ = tokio::signal::ctrl_c().await;
+}
+
+#[cfg(not(unix))]
+struct Stops;
+
+#[cfg(not(unix))]
+impl Stops {
+    fn listen() -> Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        let _ = tokio::signal::ctrl_c().await;
+    }
 }
 
 async fn tell(session: &Session, plan: &Plan, outcome: Outcome, began: Instant, json: bool) -> Result<Inventory> {

@@ -102,8 +102,12 @@ pub async fn ensure_up(workspace: &Workspace) -> anyhow::Result<Target> {
 /// Starts it; one that runs already takes on what `settings` say.
 pub async fn up(workspace: &Workspace, settings: &Settings) -> anyhow::Result<State> {
     let home = absolute(workspace)?;
-    let mut down_now = daemon::find(&home).await.is_none();
-    if !down_now && !is_current(&home) {
+    let running = daemon::find(&home).await;
+    let mut settings = *settings;
+    let mut down_now = running.is_none();
+    if let Some(state) = running.filter(|_| !is_current(&home)) {
+        settings.speed = settings.speed.or_else(|| Speed::from_str(&state.speed, true).ok());
+        settings.lag = settings.lag.or(Some(state.lag.as_secs_f64()));
         ui::say("Restarting the local cloud: it is another version's. What it holds is kept.");
         down(workspace).await?;
         down_now = true;

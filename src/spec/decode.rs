@@ -102,6 +102,7 @@ impl<'a> Decoder<'a> {
         for note in &mut notes {
             scope.redact(&mut note.message);
         }
+        notes.sort_by(|a, b| a.span.cmp(&b.span));
         (errors, notes)
     }
 

@@ -120,6 +120,11 @@ impl SpecErrors {
         if let Some((span, label)) = &error.related {
             group = self.snippet(group, span, AnnotationKind::Context, Some(label));
         }
+        // Without a place the frame of a snippet would be empty lines.
+        if error.span.is_none() && error.related.is_none() {
+            let hint = error.hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+            return renderer.render(&[group]) + &hint;
+        }
         if let Some(hint) = &error.hint {
             group = group.element(Level::HELP.with_name("hint").message(hint.as_str()));
         }

@@ -35,6 +35,7 @@ pub fn find(folder: &Path, file: Option<&Path>, variable: Option<&str>) -> Resul
         let names: Vec<String> = there.iter().map(|path| path.to_string_lossy().into_owned()).collect();
         let hint = match nearest(&named.to_string_lossy(), names.iter().map(String::as_str)) {
             Some(near) => format!("did you mean {near}?"),
+            None if !folder.is_dir() => format!("there is no folder {} here either", folder.display()),
             None if names.is_empty() => format!("{} holds no specs", folder.display()),
             None => format!("{} holds {}", folder.display(), names.join(", ")),
         };

@@ -16,7 +16,7 @@ use crate::{
         BootstrapAction, ClusterConfiguration, EmrCluster, EmrClusterObserved, EmrSecurityConfiguration, Peer, Rule,
         SecurityGroupRules,
     },
-    spec::{self, Encryption, Route, Script, Start},
+    spec::{self, Encryption, Release, Route, Script, Start},
 };
 
 /// The cluster's name in the graph.
@@ -25,6 +25,9 @@ pub const CLUSTER: &str = "main";
 pub(super) const SECURITY: &str = "cluster";
 /// The group through which EMR itself reaches a private subnet.
 const SERVICE: &str = "emr-service";
+/// From this release on the master answers EMR on port 9443.
+/// Source: "Working with Amazon EMR-managed security groups" in the Amazon EMR management guide.
+const ANSWERS_FROM: Release = Release { major: 5, minor: 30, patch: 0 };
 /// Where AWS keeps its patches against CVE-2021-44228.
 /// Source: "Approach to mitigate CVE-2021-44228" in the Amazon EMR release guide.
 const LOG4J_PATCHES: &str = "s3://elasticmapreduce/bootstrap-actions/log4j";
@@ -79,7 +82,8 @@ impl Stack<'_> {
         let mut all = vec![(MASTER, rules(MASTER, to_master, out())), (NODES, rules(NODES, among, out()))];
         if service.is_some() {
             let egress = [&master, &nodes].map(|peer| tcp(8443, peer.clone(), "Control by EMR"));
-            let ingress = BTreeSet::from([tcp(9443, master, "Answers of the master")]);
+            let answers = self.spec.cluster.as_ref().is_some_and(|cluster| *cluster.release >= ANSWERS_FROM);
+            let ingress = answers.then(|| tcp(9443, master, "Answers of the master")).into_iter().collect();
             all.push((SERVICE, rules(SERVICE, ingress, BTreeSet::from(egress))));
         }
         all
