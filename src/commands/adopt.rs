@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Globals, session::Session};
+use super::{Globals, select::closest, session::Session};
 use crate::{
     error::{Failure, Result},
     resources, ui,
@@ -30,9 +30,7 @@ impl Adopt {
         let desired = session.desired(&known).await?;
         let Some(target) = desired.addresses().find(|candidate| candidate.to_string() == address) else {
             let all: Vec<String> = desired.addresses().map(ToString::to_string).collect();
-            let near = all
-                .iter()
-                .max_by(|a, b| strsim::jaro_winkler(a, &address).total_cmp(&strsim::jaro_winkler(b, &address)));
+            let near = closest(&address, &all);
             let failure = Failure::new(format!("the spec has no {address}"));
             return Err(match near {
                 Some(near) => failure.hint(format!("did you mean `{near}`?")),

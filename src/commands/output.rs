@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 use engine::Inventory;
 
-use super::{Globals, session::Session};
+use super::{Globals, select::closest, session::Session};
 use crate::{
     error::{Failure, Result},
     ui,
@@ -32,8 +32,7 @@ impl Output {
             return Ok(());
         };
         let Some(value) = outputs.get(&name) else {
-            let near =
-                outputs.keys().max_by(|a, b| strsim::jaro_winkler(a, &name).total_cmp(&strsim::jaro_winkler(b, &name)));
+            let near = closest(&name, outputs.keys());
             let failure = Failure::new(format!("there is no output {name}"));
             return Err(match near {
                 Some(near) => failure.hint(format!("did you mean `{near}`? `infra output` lists all")),
