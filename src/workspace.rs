@@ -61,7 +61,8 @@ impl Workspace {
     }
 }
 
-fn private_folder(path: &Path) -> io::Result<()> {
+/// Makes a folder that only its owner can look into.
+pub fn private_folder(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
