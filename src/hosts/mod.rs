@@ -1,0 +1,3 @@
+//! Hosts: what is on them and how it is changed.
+
+pub use crate::credentials::password;
