@@ -22,6 +22,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod tree;
+pub mod users;
 
 use std::{
     cell::RefCell,

@@ -12,6 +12,7 @@ use super::{
         shape::{Kind, Object, Shape, optional, required},
         tables::{IMAGES, type_malformed},
         tree::{Data, Key, Node},
+        users::good_login,
     },
     Decoder, Fields, key,
 };
@@ -80,13 +81,18 @@ static USERS: Object = Object {
         ),
         optional(
             "sudo",
-            "Whether they may become root unless their line says otherwise; true unless said.",
+            "Whether they may become root unless their line says otherwise; true unless said. Those without a password are not asked for one.",
             Shape::Boolean,
         ),
         optional(
             "password",
-            "A file with the sha512-crypt hash of one password for all; no passwords unless said.",
+            "A file with one password for all whose line names none: a sha512-crypt hash (`infra users hash`) or, readable by you alone, the password; no passwords unless said. SSH takes keys only: it is for sudo.",
             Shape::Text,
+        ),
+        optional(
+            "change_password",
+            "Whether the password must be changed at the first login, and is then left alone; false unless said.",
+            Shape::Boolean,
         ),
         optional("departed", "What happens to those who left the file; `lock` unless said.", Shape::Word(DEPARTED)),
     ],
@@ -294,13 +300,6 @@ fn login(fields: &Fields<'_, '_>) -> Option<Spanned<String>> {
     Some(login)
 }
 
-/// Whether `useradd` takes a login.
-fn good_login(login: &str) -> bool {
-    login.len() <= 32
-        && login.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && login.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_')
-}
-
 fn users(fields: &Fields<'_, '_>) -> Option<Spanned<HostUsers>> {
     let decoder = fields.decoder;
     let (key, node) = fields.entry("users")?;
@@ -313,16 +312,22 @@ fn users(fields: &Fields<'_, '_>) -> Option<Spanned<HostUsers>> {
         let file = fields.path("users")?;
         let (keys, span) = (beside(&file), file.span.clone());
         let (sudo, departed) = (fields.default(true), fields.default(Departed::Lock));
-        return Some(Spanned::new(HostUsers { file, keys, sudo, password: None, departed }, span));
+        let change_password = fields.default(false);
+        let people = Vec::new();
+        let users = HostUsers { file, keys, sudo, password: None, change_password, departed, people };
+        return Some(Spanned::new(users, span));
     }
     let users = Fields::open(decoder, &USERS, fields.what("users"), &key.span, node)?;
     let (file, keys, password) = (users.path("file"), users.path("keys"), users.path("password"));
     let sudo = users.boolean_or("sudo", true);
+    let change_password = users.boolean_or("change_password", false);
     let departed = users
         .word("departed")
         .map(|word| word.map(|word| if word == "delete" { Departed::Delete } else { Departed::Lock }));
     let departed = departed.unwrap_or_else(|| users.default(Departed::Lock));
     let file = file?;
     let keys = keys.map_or_else(|| beside(&file), |keys| keys.value);
-    Some(Spanned::new(HostUsers { file, keys, sudo, password, departed }, key.span.clone()))
+    let people = Vec::new();
+    let users = HostUsers { file, keys, sudo, password, change_password, departed, people };
+    Some(Spanned::new(users, key.span.clone()))
 }

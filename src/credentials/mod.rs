@@ -1,0 +1,6 @@
+//! Passwords and SSH keys: which are good enough, and how a password is kept.
+//!
+//! It knows nothing of ours, so that the spec, the hosts and the resources judge alike.
+
+pub mod password;
+pub mod public_key;
