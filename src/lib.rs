@@ -7,7 +7,6 @@ pub mod commands;
 pub mod credentials;
 pub mod error;
 pub mod hosts;
-pub mod hosts;
 pub mod local;
 pub mod logging;
 pub mod resources;

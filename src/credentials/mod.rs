@@ -2,5 +2,7 @@
 //!
 //! It knows nothing of ours, so that the spec, the hosts and the resources judge alike.
 
+mod known;
 pub mod password;
 pub mod public_key;
+pub use known::Known;

@@ -3,7 +3,11 @@
 //! Steps come from the engine one by one, each in its own task; they are gathered for a moment, put in order, and sent
 //! as one script that tells how each of them went. A step that fails takes down those that need it, and no others.
 
-use std::{collections::BTreeMap, fmt::Write, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+    time::Duration,
+};
 
 use anyhow::{Context, anyhow, bail};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -25,6 +29,8 @@ pub struct Change {
     pub rank: i16,
     /// Steps that it cannot do without, should they be in the same script.
     pub needs: Vec<Address>,
+    /// Functions that it calls; those that several steps name are sent once.
+    pub libraries: &'static [&'static str],
     /// POSIX shell, run with `set -eu`; what it prints is told if it fails. May hold secrets: it is shown nowhere.
     pub script: String,
     /// Whether it could lock us out: it calls `guard_file`, and counts as done once a second connection was made.
@@ -222,6 +228,8 @@ fn script(stack: &str, steps: &[Waiting]) -> String {
     let mut text = format!("owned={OWNED}\nstack={}\nundo_seconds={}\n", shell::quote(stack), guard::UNDO_SECONDS);
     text.push_str(FUNCTIONS);
     text.push_str(guard::FUNCTIONS);
+    let libraries: BTreeSet<&str> = steps.iter().flat_map(|step| step.change.libraries).copied().collect();
+    libraries.into_iter().for_each(|library| text.push_str(library));
     for (at, step) in steps.iter().enumerate() {
         let _ = write!(text, "step_{at}() {{\n:\n{}\n}}\n", step.change.script);
     }

@@ -155,6 +155,7 @@ mod tests {
             login: "ubuntu".into(),
             via: via.map(Into::into),
             key: Some("/home/a b/100%.key".into()),
+            deletes_departed: false,
             at,
         };
         (name.into(), place)

@@ -33,6 +33,10 @@ pub use pins::console_keys;
 pub use place::{At, Endpoint, Gateway, Place};
 pub use session::{ConnectError, ConnectFailure};
 
+/// The kinds of what stands on hosts, `HOST/NAME` each.
+pub const KINDS: [&str; 9] =
+    ["package", "host_group", "docker", "host_user", "sudoers", "file", "python_venv", "service", "sshd"];
+
 /// Where a host lists what `infra` put there: `STACK/KIND/NAME`, each a file of one line.
 pub const OWNED: &str = "/var/lib/infra";
 

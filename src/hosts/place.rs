@@ -14,6 +14,8 @@ pub struct Place {
     /// The file of the administrator's key: its private half, or its public one where an agent has the other.
     /// `None`: ssh's own choice.
     pub key: Option<PathBuf>,
+    /// Whether accounts of people who left are deleted with their files, not only locked.
+    pub deletes_departed: bool,
     /// Where it is.
     pub at: At,
 }
