@@ -4,3 +4,4 @@
 
 pub mod password;
 pub mod public_key;
+pub mod secret_file;
