@@ -13,6 +13,7 @@ mod schema;
 mod select;
 mod session;
 mod status;
+mod users;
 mod validate;
 mod verify;
 
@@ -100,6 +101,8 @@ enum Verb {
     Output(output::Output),
     /// Takes over an object that exists, by tagging it.
     Adopt(adopt::Adopt),
+    /// People with logins on the hosts.
+    Users(users::Users),
     /// Prints the JSON Schema of the spec, for editors.
     Schema(schema::Schema),
     /// Prints a completion script for a shell.
@@ -122,6 +125,7 @@ impl Cli {
             Verb::Status(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Output(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Adopt(verb) => Box::pin(verb.run(&globals)).await,
+            Verb::Users(verb) => verb.run(),
             Verb::Schema(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),
             Verb::Local(verb) => Box::pin(verb.run(&globals)).await,

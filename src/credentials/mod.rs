@@ -5,4 +5,6 @@
 mod known;
 pub mod password;
 pub mod public_key;
+pub mod secret_file;
+
 pub use known::Known;

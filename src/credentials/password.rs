@@ -16,6 +16,9 @@ pub const SAMPLE_HASH: &str = "sa1O7Z1pCJzK.";
 /// Bytes that crypt(3) and PAM take at most of a password, less one.
 pub const LONGEST: usize = 511;
 
+/// Characters under which a password is called short.
+pub const SHORT: usize = 12;
+
 /// Rounds that crypt(3) takes where a hash names none.
 const DEFAULT_ROUNDS: u32 = 5_000;
 /// A hash of fewer is refused.
