@@ -10,6 +10,7 @@ mod grants;
 mod hosts;
 mod network;
 mod nodes;
+pub mod services;
 mod storage;
 
 pub use cluster::CLUSTER;
