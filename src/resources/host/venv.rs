@@ -29,9 +29,9 @@ pub struct PythonVenv {
     /// Every package with its version and checksums, in pip's format: nothing else is installed. Shown by their number.
     #[serde(serialize_with = "counted")]
     pub requirements: String,
-    /// Packages that have no wheel: pure Python, built on the host.
+    /// What builds the few packages that have no wheel, pinned as the rest; may be empty.
     #[serde(skip)]
-    pub sources: Vec<String>,
+    pub build: String,
     /// What must be there first.
     #[serde(skip)]
     pub needs: Vec<Address>,
@@ -137,7 +137,7 @@ impl Resource<Cloud> for PythonVenv {
     }
 
     fn diff(&self, observed: &PythonVenvObserved, _: &Inventory) -> Diff {
-        let Self { on: _, path, python, requirements, sources: _, needs: _ } = self;
+        let Self { on: _, path, python, requirements, build, needs: _ } = self;
         let mut diff = Diff::default();
         diff.fixed("path", &observed.path, path);
         let Some(has) = &observed.python else {
@@ -148,7 +148,7 @@ impl Resource<Cloud> for PythonVenv {
         if version.contains('.') && has != version {
             diff.push("python", json!(has), json!(version), Effect::Interrupts);
         }
-        let wanted = pinned(requirements);
+        let wanted: BTreeSet<String> = pinned(requirements).union(&pinned(build)).cloned().collect();
         // pip and its kin come with every environment.
         let tools = |folder: &&String| ["pip-", "setuptools-", "wheel-"].iter().any(|tool| folder.starts_with(tool));
         let going: BTreeSet<&String> = observed.installed.difference(&wanted).filter(|one| !tools(one)).collect();
@@ -162,16 +162,15 @@ impl Resource<Cloud> for PythonVenv {
     }
 
     async fn create(&self, cx: &StepContext<'_, Cloud>) -> Result<PythonVenvObserved> {
-        let Self { on, path, python, requirements, sources, needs } = self;
+        let Self { on, path, python, requirements, build, needs } = self;
         let address = cx.address().clone();
         let name = split(&address.name).1.to_owned();
-        let (digest, mark) = (self.digest(), mark(requirements));
+        let (digest, mark) = (self.digest(), mark(&format!("{build}\n{requirements}")));
         let script = format!(
-            "venv_put {} {} {} {digest} {} <<'{mark}'\n{requirements}\n{mark}",
+            "cat >\"$work/build\" <<'{mark}'\n{build}\n{mark}\nvenv_put {} {} {} {digest} <<'{mark}'\n{requirements}\n{mark}",
             shell::quote(&name),
             shell::quote(path),
             shell::quote(python),
-            shell::quote(&sources.join(",")),
         );
         let change =
             Change { address, rank: rank::VENV, needs: needs.clone(), libraries: &[LIBRARY], script, guarded: false };
@@ -197,7 +196,7 @@ impl Resource<Cloud> for PythonVenv {
 }
 
 const LIBRARY: &str = r#"
-# venv_put NAME PATH PYTHON DIGEST SOURCES
+# venv_put NAME PATH PYTHON DIGEST
 venv_put() {
     before=$(cat "$owned/$stack/python_venv/$1" 2>/dev/null || true)
     own python_venv "$1" "$2 ${before#* }"
@@ -211,14 +210,14 @@ venv_put() {
         mkdir -p "${2%/*}"
         "$3" -m venv "$2"
     fi
-    set -- "$1" "$2" "$3" "$4" "${5:-:none:}"
-    # Versions and checksums are given for all: pip decides nothing, and builds nothing but what is named.
-    "$2/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --no-deps --require-hashes \
-        --only-binary :all: --no-binary "$5" -r "$work/requirements"
+    # Versions and checksums are given for all: pip decides nothing.
+    pip="$2/bin/python -m pip install --quiet --no-input --disable-pip-version-check --no-deps --require-hashes"
+    if grep -q == "$work/build"; then $pip -r "$work/build"; fi
+    $pip --no-build-isolation -r "$work/requirements"
     # What is not listed goes.
     "$2/bin/python" -m pip freeze --all --disable-pip-version-check | sed -n 's/==.*//p' |
         tr 'A-Z_.' 'a-z--' | sort -u >"$work/has"
-    sed -n 's/^\([A-Za-z0-9._-]*\)\(\[.*\]\)\{0,1\}==.*/\1/p' "$work/requirements" | tr 'A-Z_.' 'a-z--' | sort -u >"$work/listed"
+    cat "$work/build" "$work/requirements" | sed -n 's/^\([A-Za-z0-9._-]*\)\(\[.*\]\)\{0,1\}==.*/\1/p' | tr 'A-Z_.' 'a-z--' | sort -u >"$work/listed"
     extra=$(comm -23 "$work/has" "$work/listed" | grep -vxE 'pip|setuptools|wheel' || true)
     if [ -n "$extra" ]; then "$2/bin/python" -m pip uninstall --quiet --yes $extra; fi
     own python_venv "$1" "$2 $4"

@@ -1,7 +1,7 @@
 //! The texts of `templates/hosts/`, and how they are filled in.
 
 use ipnet::Ipv4Net;
-use minijinja::{Environment, UndefinedBehavior};
+use minijinja::{Environment, UndefinedBehavior, syntax::SyntaxConfig, value::Serde};
 use serde::Serialize;
 
 use super::setup::HostFacts;
@@ -85,7 +85,6 @@ impl Values {
 pub(super) fn render(text: &str, values: &Values) -> String {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_keep_trailing_newline(true);
-    environment.set_trim_blocks(true);
-    environment.render_str(text, values).expect("the tests render every text of this program")
+    environment.set_syntax(SyntaxConfig::builder().keep_trailing_newline(true).build().expect("the usual delimiters"));
+    environment.render_str(text, Serde(values)).expect("the tests render every text of this program")
 }
