@@ -84,7 +84,9 @@ where
                     message: service.message().map_or_else(|| service.to_string(), str::to_owned),
                     request_id,
                 },
-                None => CloudError { operation, code: None, message: shortened(&crate::error::causes(&error)), request_id },
+                None => {
+                    CloudError { operation, code: None, message: shortened(&crate::error::causes(&error)), request_id }
+                }
             }
         });
         match &told {

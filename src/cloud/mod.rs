@@ -21,7 +21,7 @@ use engine::{Address, Attempt, World};
 
 use crate::hosts::Hosts;
 pub use advice::advice;
-pub use connect::{Connection, Target, connect};
+pub use connect::{Connection, Target, connect, offline};
 pub use error::{Answered, CloudError, Explain, gone_is_ok, missing_is_none};
 pub use journal::Journal;
 pub use names::Names;

@@ -61,6 +61,12 @@ pub struct Globals {
     /// Works on the local cloud, and cannot reach any other address; starts it when needed.
     #[arg(long, global = true)]
     pub local: bool,
+    /// Leaves out what is on the hosts (users, services), and connects to none.
+    #[arg(long, global = true)]
+    pub no_hosts: bool,
+    /// Believes a host whose key is not known at the first meeting; a key that changed is refused still.
+    #[arg(long, global = true)]
+    pub trust_first: bool,
     /// Prints no colour (as does `NO_COLOR=1`, and any output that is not a terminal).
     #[arg(long, global = true)]
     pub no_color: bool,

@@ -50,8 +50,7 @@ impl Files {
     pub fn pinned(&self, alias: &str) -> impl Iterator<Item = String> {
         let text = std::fs::read_to_string(self.known_hosts()).unwrap_or_default();
         let prefix = format!("{alias} ");
-        let lines: Vec<String> =
-            text.lines().filter_map(|line| Some(line.strip_prefix(&prefix)?.to_owned())).collect();
+        let lines: Vec<String> = text.lines().filter_map(|line| Some(line.strip_prefix(&prefix)?.to_owned())).collect();
         lines.into_iter()
     }
 
@@ -192,7 +191,10 @@ mod tests {
         for line in ["user ubuntu", "hostname 203.0.113.10", "stricthostkeychecking true", "hostkeyalias i-1"] {
             assert!(bastion.lines().any(|read| read == line), "{line}: {bastion}");
         }
-        assert!(bastion.contains("proxycommand '/opt/my tools/infra' local connect --gateway /run/g %h %p"), "{bastion}");
+        assert!(
+            bastion.contains("proxycommand '/opt/my tools/infra' local connect --gateway /run/g %h %p"),
+            "{bastion}"
+        );
         assert!(bastion.contains("identityfile /home/a b/100%%.key"), "{bastion}");
         let inner = read("inner");
         assert!(inner.contains("proxyjump bastion") && !inner.contains("proxycommand"), "{inner}");

@@ -80,7 +80,8 @@ impl Shared {
         if let Some(folder) = &*folder {
             return Ok(folder.path().to_owned());
         }
-        let made = tempfile::Builder::new().prefix("infra-").tempdir_in("/tmp").context("cannot make a folder in /tmp")?;
+        let made =
+            tempfile::Builder::new().prefix("infra-").tempdir_in("/tmp").context("cannot make a folder in /tmp")?;
         let path = made.path().to_owned();
         *folder = Some(made);
         Ok(path)

@@ -30,7 +30,8 @@ mod tests {
 
     #[test]
     fn keys_are_between_the_lines_and_whole() {
-        let printed = format!("boot\n{BEGIN}\n{KEY} root@ip-10-0-0-4\n[   12.1] cloud-init[512]: {KEY} root@x\n{END}\n");
+        let printed =
+            format!("boot\n{BEGIN}\n{KEY} root@ip-10-0-0-4\n[   12.1] cloud-init[512]: {KEY} root@x\n{END}\n");
         assert_eq!(console_keys(&printed), [KEY, KEY]);
         assert!(console_keys(&printed.replace(END, "")).is_empty(), "a block without an end");
         assert!(console_keys(&format!("{BEGIN}\nssh-ed25519 AAAAC3Nz\n{END}")).is_empty(), "half a key");

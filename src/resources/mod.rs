@@ -23,6 +23,11 @@ pub use identity::*;
 pub use network::*;
 pub use storage::*;
 
+/// The kinds that stand on hosts.
+pub fn host_kinds() -> Vec<Kind<Cloud>> {
+    host::kinds()
+}
+
 /// Every kind, in the order in which a reader meets them.
 pub static REGISTRY: LazyLock<Vec<Kind<Cloud>>> =
     LazyLock::new(|| [network::kinds(), identity::kinds(), storage::kinds(), compute::kinds(), host::kinds()].concat());

@@ -17,8 +17,8 @@ use crate::{
     credentials::Known,
     hosts::{At, Place as HostPlace},
     resources::{
-        Docker, HostFile, HostGroup, HostUser, NatGateway, OnHost, Package, PasswordWish, PythonVenv,
-        RouteTable, Service, SshServer, Sudoers,
+        Docker, HostFile, HostGroup, HostUser, NatGateway, OnHost, Package, PasswordWish, PythonVenv, RouteTable,
+        Service, SshServer, Sudoers,
     },
     spec::{Departed, Host, KeySource, Password, Person, Place, Span, Spec, Sudo},
 };
@@ -202,7 +202,8 @@ impl Stack<'_> {
         let mut before: Vec<Address> = inputs.values().map(|(_, address)| address.clone()).collect();
         before.extend(first);
         for (turn, service) in (0..).zip(services) {
-            let started_with = service.restart_on.iter().filter_map(|path| inputs.get(path)).map(|(text, _)| text.as_str());
+            let started_with =
+                service.restart_on.iter().filter_map(|path| inputs.get(path)).map(|(text, _)| text.as_str());
             let resource = Service {
                 on: on.clone(),
                 inputs: started_with.collect::<Vec<_>>().join("\0"),

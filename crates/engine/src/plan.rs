@@ -306,6 +306,15 @@ impl<W: World> Planner<'_, W> {
     ) {
         let layer = self.order.kind(address.kind).layer;
         let waits = Waits::default();
-        self.plan.steps.push(Step { address: address.clone(), layer, action, id, replaces, origin, within: None, waits });
+        self.plan.steps.push(Step {
+            address: address.clone(),
+            layer,
+            action,
+            id,
+            replaces,
+            origin,
+            within: None,
+            waits,
+        });
     }
 }

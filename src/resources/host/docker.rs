@@ -11,7 +11,10 @@ use super::{
     file::{mark, sha256},
     rank, remove, send,
 };
-use crate::{cloud::Cloud, hosts::{Change, shell}};
+use crate::{
+    cloud::Cloud,
+    hosts::{Change, shell},
+};
 
 /// The engine's settings.
 const SETTINGS: &str = "/etc/docker/daemon.json";
@@ -104,9 +107,11 @@ impl Resource<Cloud> for Docker {
             let from = if observed.settings.is_empty() { "missing" } else { "others" };
             diff.push("settings", json!(from), json!(SETTINGS), Effect::Interrupts);
         }
-        diff.field("state", observed.state.as_str(), "active")
-            .field("enabled", &observed.enabled, &true)
-            .set("members", &observed.members, members);
+        diff.field("state", observed.state.as_str(), "active").field("enabled", &observed.enabled, &true).set(
+            "members",
+            &observed.members,
+            members,
+        );
         diff
     }
 
@@ -119,7 +124,8 @@ impl Resource<Cloud> for Docker {
     }
 
     async fn delete(_: &DockerObserved, cx: &StepContext<'_, Cloud>) -> Result<()> {
-        let script = format!("systemctl disable -q --now {UNIT} docker.socket || true\nrm -f {SETTINGS}\nforget docker engine");
+        let script =
+            format!("systemctl disable -q --now {UNIT} docker.socket || true\nrm -f {SETTINGS}\nforget docker engine");
         remove(cx, &[], script, false).await
     }
 }

@@ -110,7 +110,12 @@ async fn send(cx: &StepContext<'_, Cloud>, on: &OnHost, change: Change) -> Resul
 }
 
 /// Sends a removal; its host is known, because the object was observed.
-async fn remove(cx: &StepContext<'_, Cloud>, libraries: &'static [&'static str], script: String, guarded: bool) -> Result<()> {
+async fn remove(
+    cx: &StepContext<'_, Cloud>,
+    libraries: &'static [&'static str],
+    script: String,
+    guarded: bool,
+) -> Result<()> {
     let address = cx.address().clone();
     let host = split(&address.name).0.to_owned();
     let rank = if guarded { rank::SSHD } else { rank::REMOVE };

@@ -136,7 +136,8 @@ impl Resource<Cloud> for Service {
             inputs: digest.clone(),
         };
         let how = if self.running { "running" } else { "idle" };
-        let script = format!("service_put {} {path} {digest} {how} <<'{mark}'\n{}{mark}", shell::quote(unit), self.content);
+        let script =
+            format!("service_put {} {path} {digest} {how} <<'{mark}'\n{}{mark}", shell::quote(unit), self.content);
         let change = Change {
             address: address.clone(),
             rank: rank::SERVICE + self.turn,

@@ -70,7 +70,8 @@ impl SshServer {
 
 /// The text of our file.
 fn text() -> String {
-    let mut text = String::from("# Made by infra: changes by hand are undone. The first value that sshd reads counts.\n");
+    let mut text =
+        String::from("# Made by infra: changes by hand are undone. The first value that sshd reads counts.\n");
     for (name, value) in WANTED {
         let _ = writeln!(text, "{name} {value}");
     }

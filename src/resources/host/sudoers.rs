@@ -110,9 +110,11 @@ impl Resource<Cloud> for Sudoers {
             let coming: Vec<&String> = lines.iter().filter(|line| !observed.lines.contains(line)).collect();
             diff.push("allowed", json!(going), json!(coming), Effect::InPlace);
         }
-        diff.field("mode", observed.mode.as_str(), "440")
-            .field("owner", observed.owner.as_str(), "root:root")
-            .field("unconfirmed", &observed.unconfirmed, &false);
+        diff.field("mode", observed.mode.as_str(), "440").field("owner", observed.owner.as_str(), "root:root").field(
+            "unconfirmed",
+            &observed.unconfirmed,
+            &false,
+        );
         diff
     }
 

@@ -226,11 +226,9 @@ impl Resource<Cloud> for HostUser {
         for (host, facts) in each(cloud, known).await? {
             let delete = cloud.hosts.places().get(&host).is_some_and(|place| place.deletes_departed);
             let ours = facts.owned(Self::KIND);
-            found.extend(
-                ours.filter_map(|(login, note)| {
-                    Some((format!("{host}/{login}"), read(&host, login, note, &facts, delete)?))
-                }),
-            );
+            found.extend(ours.filter_map(|(login, note)| {
+                Some((format!("{host}/{login}"), read(&host, login, note, &facts, delete)?))
+            }));
         }
         Ok(found)
     }
@@ -249,9 +247,11 @@ impl Resource<Cloud> for HostUser {
             let coming = shown(keys.difference(&observed.keys).collect());
             diff.push("keys", going, coming, Effect::InPlace);
         }
-        diff.field("keys_safe", &observed.keys_safe, &true)
-            .set("groups", &observed.groups, groups)
-            .field("shell", observed.shell.as_str(), shell.as_str());
+        diff.field("keys_safe", &observed.keys_safe, &true).set("groups", &observed.groups, groups).field(
+            "shell",
+            observed.shell.as_str(),
+            shell.as_str(),
+        );
         // A password that had to be changed, and was, is the person's own.
         let own = *change_password && !observed.must_change && observed.password.opens();
         if !own && !password.matches(&observed.hash) {

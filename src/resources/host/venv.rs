@@ -185,7 +185,12 @@ impl Resource<Cloud> for PythonVenv {
         })
     }
 
-    async fn update(&self, _: &PythonVenvObserved, _: &Diff, cx: &StepContext<'_, Cloud>) -> Result<PythonVenvObserved> {
+    async fn update(
+        &self,
+        _: &PythonVenvObserved,
+        _: &Diff,
+        cx: &StepContext<'_, Cloud>,
+    ) -> Result<PythonVenvObserved> {
         self.create(cx).await
     }
 

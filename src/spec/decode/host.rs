@@ -171,7 +171,9 @@ fn server(fields: &Fields<'_, '_>) -> Option<Server> {
             Ok(good) => Some(key.map(|_| good.material().to_owned())),
             Err(refused) => {
                 let error = Diagnostic::at(&node.span, format!("`host_key`: {}", refused.message));
-                fields.decoder.report(error.hint("`ssh-keyscan HOST` shows a host's keys; compare with the host's own"));
+                fields
+                    .decoder
+                    .report(error.hint("`ssh-keyscan HOST` shows a host's keys; compare with the host's own"));
                 None
             }
         }

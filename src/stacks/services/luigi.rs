@@ -14,11 +14,8 @@ const CONFIG: &str = "/etc/luigi/luigi.cfg";
 const PRUNE: &str = "/usr/local/lib/infra/luigi-prune-history";
 
 pub(super) fn add(setup: &mut HostSetup, luigi: &Luigi, facts: &HostFacts) {
-    let values = Values {
-        port: *luigi.port,
-        history_days: luigi.history.as_secs().div_ceil(24 * 60 * 60),
-        ..Values::of(facts)
-    };
+    let values =
+        Values { port: *luigi.port, history_days: luigi.history.as_secs().div_ceil(24 * 60 * 60), ..Values::of(facts) };
     setup.packages.insert("python3-venv".into());
     setup.accounts.push(AccountSetup { name: NAME, home: "/var/lib/luigi" });
     setup.files.push(FileSetup {

@@ -113,7 +113,8 @@ fn luigi(fields: &Fields<'_, '_>) -> Service {
 }
 
 fn airflow(fields: &Fields<'_, '_>) -> Service {
-    let text = |name, known: &[&str]| version(fields, name, known).unwrap_or_else(|| fields.default(known[0].to_owned()));
+    let text =
+        |name, known: &[&str]| version(fields, name, known).unwrap_or_else(|| fields.default(known[0].to_owned()));
     Service::Airflow(Airflow {
         port: port(fields, 8_080),
         version: text("version", AIRFLOW_VERSIONS),
