@@ -13,6 +13,7 @@ mod schema;
 mod select;
 mod session;
 mod status;
+mod users;
 mod validate;
 mod verify;
 
@@ -60,6 +61,12 @@ pub struct Globals {
     /// Works on the local cloud, and cannot reach any other address; starts it when needed.
     #[arg(long, global = true)]
     pub local: bool,
+    /// Leaves out what is on the hosts (users, services), and connects to none.
+    #[arg(long, global = true)]
+    pub no_hosts: bool,
+    /// Believes a host whose key is not known at the first meeting; a key that changed is refused still.
+    #[arg(long, global = true)]
+    pub trust_first: bool,
     /// Prints no colour (as does `NO_COLOR=1`, and any output that is not a terminal).
     #[arg(long, global = true)]
     pub no_color: bool,
@@ -100,6 +107,8 @@ enum Verb {
     Output(output::Output),
     /// Takes over an object that exists, by tagging it.
     Adopt(adopt::Adopt),
+    /// People with logins on the hosts.
+    Users(users::Users),
     /// Prints the JSON Schema of the spec, for editors.
     Schema(schema::Schema),
     /// Prints a completion script for a shell.
@@ -122,6 +131,7 @@ impl Cli {
             Verb::Status(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Output(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Adopt(verb) => Box::pin(verb.run(&globals)).await,
+            Verb::Users(verb) => verb.run(),
             Verb::Schema(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),
             Verb::Local(verb) => Box::pin(verb.run(&globals)).await,

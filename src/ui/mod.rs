@@ -50,3 +50,15 @@ pub fn confirm(question: &str) -> Option<bool> {
     std::io::stdin().lock().read_line(&mut answer).ok()?;
     Some(answer.trim().eq_ignore_ascii_case("yes"))
 }
+
+/// Asks for a secret without showing it; `None` where nobody is there to answer. Ctrl-C is an error of kind
+/// `Interrupted` where the caller catches the signal; otherwise it ends the process.
+pub fn ask_secret(question: &str) -> std::io::Result<Option<secrecy::SecretString>> {
+    use std::io::IsTerminal;
+    if !std::io::stdin().is_terminal() {
+        return Ok(None);
+    }
+    // On the terminal itself: stdout is for data, and may be a file.
+    let config = rpassword::ConfigBuilder::new().password_feedback_hide().build();
+    Ok(Some(rpassword::prompt_password_with_config(question, config)?.into()))
+}
