@@ -10,8 +10,8 @@ fn shipped(stack: &str, host: &str, facts: &HostFacts) -> HostSetup {
 }
 
 fn server(services: &str) -> HostSetup {
-    let text = format!("stack: s\nregion: us-west-2\nhosts: {{ h: {{ address: x, services: {services} }} }}\n");
-    let spec = load_str("s.yaml", &text, &LoadOptions::default()).unwrap_or_else(|errors| panic!("{errors}"));
+    let text = format!("stack: demo\nregion: us-west-2\nhosts: {{ h: {{ address: x, services: {services} }} }}\n");
+    let spec = load_str("demo.yaml", &text, &LoadOptions::default()).unwrap_or_else(|errors| panic!("{errors}"));
     setup(&spec.hosts["h"].services, &HostFacts::default())
 }
 
