@@ -68,6 +68,6 @@ pub(super) fn add(setup: &mut HostSetup, airflow: &Airflow, facts: &HostFacts) {
         port: *airflow.port,
         path: "/health",
         expect: Expect::Json(&["/metadatabase/status", "/scheduler/status"], "healthy"),
-        within: Duration::from_secs(120),
+        within: Duration::from_mins(2),
     });
 }
