@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::{
     super::{model::Spanned, source::small},
-    login::good_login,
     span,
 };
 
@@ -87,7 +86,7 @@ pub(super) fn masked(line: &str) -> String {
                 shown.extend(std::iter::repeat_n('*', value.chars().count()));
                 true
             }
-            (_, Some((name, _))) if good_login(name) => {
+            (_, Some((name, _))) if is_word(name) => {
                 shown.push_str(name);
                 shown.push('=');
                 false
@@ -105,6 +104,11 @@ pub(super) fn masked(line: &str) -> String {
         shown.push('…');
     }
     shown
+}
+
+/// Whether what stands before a `=` can be repeated: a slip of the pen, not likely a password.
+pub(super) fn is_word(name: &str) -> bool {
+    !name.is_empty() && name.len() <= 16 && name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
 }
 
 /// Some words of the user's for a message: short, and without what would command a terminal.

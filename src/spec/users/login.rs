@@ -98,10 +98,10 @@ impl Reader<'_, '_> {
     }
 
     /// The groups of a line; `None` where one cannot be.
-    pub(super) fn groups(&self, value: Option<Spanned<&str>>) -> Option<Vec<Spanned<String>>> {
+    pub(super) fn groups(&self, value: Option<&Spanned<&str>>) -> Option<Vec<Spanned<String>>> {
         let mut groups: Vec<Spanned<String>> = Vec::new();
         let mut all = true;
-        for group in value.iter().flat_map(super::line::items) {
+        for group in value.into_iter().flat_map(super::line::items) {
             let shown = quoted(group.value);
             let error = if group.value.is_empty() {
                 Some(Diagnostic::at(&group.span, "the name of a group is missing").hint("groups=first,second"))
