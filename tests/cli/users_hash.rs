@@ -8,11 +8,10 @@ use std::{
 
 use infra::credentials::password::verify;
 
-use crate::support::{
-    cli::{Project, Run, program},
-    world::endpoint,
-};
+use crate::support::cli::{Project, Run, program};
 
+/// Nothing listens there, and nobody looks.
+const NOWHERE: &str = "http://127.0.0.1:9";
 const PASSWORD: &str = "correct horse battery";
 
 fn piped(project: &Project, input: &[u8]) -> Run {
@@ -33,7 +32,7 @@ fn is_hash_of(run: &Run, password: &str) {
 
 #[test]
 fn a_password_from_stdin() {
-    let (project, _) = Project::small(&endpoint());
+    let (project, _) = Project::small(NOWHERE);
     for input in [format!("{PASSWORD}\n"), format!("{PASSWORD}\r\n"), PASSWORD.to_owned()] {
         is_hash_of(&piped(&project, input.as_bytes()).expect(0), PASSWORD);
     }
@@ -55,7 +54,7 @@ fn a_password_from_stdin() {
 
 #[test]
 fn a_password_from_a_file_that_nobody_else_can_read() {
-    let (project, _) = Project::small(&endpoint());
+    let (project, _) = Project::small(NOWHERE);
     project.write("secret", &format!("{PASSWORD}\n"));
     let mode = |mode| {
         let permissions = std::fs::Permissions::from_mode(mode);
@@ -71,7 +70,7 @@ fn a_password_from_a_file_that_nobody_else_can_read() {
 
 #[test]
 fn a_password_is_never_an_argument() {
-    let (project, _) = Project::small(&endpoint());
+    let (project, _) = Project::small(NOWHERE);
     let run = project.run(&["users", "hash", PASSWORD]).expect(2);
     assert_eq!(run.out, "");
     project.run(&["users", "hash", "--stdin", "--from", "secret"]).expect(2);
@@ -79,10 +78,10 @@ fn a_password_is_never_an_argument() {
     project.run(&["users", "hash"]).expect(1).says(&["nobody is there to ask", "--stdin"]);
 }
 
-/// Runs a program on a terminal of its own, answers each prompt, and prints what the terminal showed, whether it still
-/// echoes, and the exit code. A `^C` is typed as one.
+/// Runs a program on a terminal of its own, answers each prompt once the echo is off, and prints what the terminal
+/// showed, the exit code, and whether the terminal echoes again. A `^C` is typed as one.
 const TERMINAL: &str = r#"
-import os, pty, sys, termios
+import os, pty, sys, termios, time
 program, answers = sys.argv[1], sys.argv[2:]
 pid, terminal = pty.fork()
 if pid == 0:
@@ -100,14 +99,19 @@ def until(text):
             break
         seen += piece
         shown += piece
+def echoes():
+    return bool(termios.tcgetattr(terminal)[3] & termios.ECHO)
 for answer in answers:
     until(b": ")
+    deadline = time.monotonic() + 10
+    while echoes() and time.monotonic() < deadline:
+        time.sleep(0.01)
     os.write(terminal, b"\x03" if answer == "^C" else answer.encode() + b"\n")
 until(b"\0 never")
 _, status = os.waitpid(pid, 0)
 sys.stdout.write(shown.decode().replace("\r", ""))
 code = os.waitstatus_to_exitcode(status)
-print(f"code {code} echo {bool(termios.tcgetattr(terminal)[3] & termios.ECHO)}")
+print(f"code {code} echo {echoes()}")
 "#;
 
 fn on_a_terminal(answers: &[&str]) -> String {

@@ -64,6 +64,9 @@ fn words(line: &str) -> impl Iterator<Item = (usize, &str)> {
 pub(super) fn masked(line: &str) -> String {
     let mut shown = String::new();
     for (at, (column, word)) in words(line).enumerate() {
+        if column > SHOWN {
+            break;
+        }
         let written = shown.chars().count();
         shown.extend(std::iter::repeat_n(' ', column.saturating_sub(written)));
         let safe = match (at, word.split_once('=')) {
@@ -98,12 +101,8 @@ pub(super) fn masked(line: &str) -> String {
             break;
         }
     }
-    let cut = shown.chars().count() > SHOWN;
-    let mut shown: String = shown.chars().take(SHOWN).map(visible).collect();
-    if cut {
-        shown.push('…');
-    }
-    shown
+    let cut = if shown.chars().count() > SHOWN { "…" } else { "" };
+    shown.chars().take(SHOWN).map(visible).collect::<String>() + cut
 }
 
 /// Whether what stands before a `=` can be repeated: a slip of the pen, not likely a password.

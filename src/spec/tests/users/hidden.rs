@@ -37,6 +37,8 @@ fn a_password_is_in_no_message() {
         let told = told(&folder);
         assert!(!told.contains("hunter2") && !told.contains("unter"), "{line}:\n{told}");
     }
+    let shown = Folder::new("ana password=hunter2 sudo=maybe").load().unwrap_err().to_string();
+    assert!(shown.contains("users.txt:1:27\n"), "what is not shown has its place nevertheless:\n{shown}");
     let latin = Folder::new(b"ana password=hunter2 \xe9");
     assert!(!told(&latin).contains("hunter2"), "{}", told(&latin));
 }
