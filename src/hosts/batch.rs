@@ -173,7 +173,10 @@ fn outcome(host: &str, status: &str, said: &str, names: &BTreeMap<usize, Address
     let said = BASE64_STANDARD.decode(said).unwrap_or_default();
     let said = String::from_utf8_lossy(&said);
     let said = said.trim();
-    if said.is_empty() { bail!("{host}: it ended with status {status}") } else { bail!("{host}: {said}") }
+    if said.is_empty() {
+        bail!("{host}: it ended with status {status}");
+    }
+    bail!("{host}: {said}")
 }
 
 const FUNCTIONS: &str = r#"
@@ -229,7 +232,9 @@ fn script(stack: &str, steps: &[Waiting]) -> String {
     text.push_str(FUNCTIONS);
     text.push_str(guard::FUNCTIONS);
     let libraries: BTreeSet<&str> = steps.iter().flat_map(|step| step.change.libraries).copied().collect();
-    libraries.into_iter().for_each(|library| text.push_str(library));
+    for library in libraries {
+        text.push_str(library);
+    }
     for (at, step) in steps.iter().enumerate() {
         let _ = write!(text, "step_{at}() {{\n:\n{}\n}}\n", step.change.script);
     }
