@@ -2,7 +2,11 @@
 
 use clap::Args;
 
-use super::{Globals, select::closest, session::Session};
+use super::{
+    Globals,
+    select::closest,
+    session::{Scope, Session},
+};
 use crate::{
     error::{Failure, Result},
     resources, ui,
@@ -25,7 +29,7 @@ pub struct Adopt {
 impl Adopt {
     pub(super) async fn run(self, globals: &Globals) -> Result {
         let Self { address, id } = self;
-        let session = Session::open(globals).await?;
+        let session = Session::open(globals, Scope::Cloud).await?;
         let known = session.observe().await?;
         let desired = session.desired(&known).await?;
         let Some(target) = desired.addresses().find(|candidate| candidate.to_string() == address) else {

@@ -5,7 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 use engine::{Graph, Inventory, Plan};
 
-use super::{Changing, Globals, output, planfile::PlanFile, run, select::Only, session::Session};
+use super::{
+    Changing, Globals, output,
+    planfile::PlanFile,
+    run,
+    select::Only,
+    session::{Scope, Session},
+};
 use crate::{
     cloud::Cloud,
     error::{Failure, Result},
@@ -52,7 +58,7 @@ impl Apply {
             Some(file) => (file.globals(globals), file.only()),
             None => (globals.clone(), only),
         };
-        let mut session = Session::open(&globals).await?;
+        let mut session = Session::open(&globals, Scope::Platform).await?;
         session.rotate(&rotate)?;
         let mut ready = prepare(&session, &only).await?;
         if let Some(file) = &planfile {
@@ -79,7 +85,7 @@ impl Apply {
         }
         run::carry_out(&session, &ready.plan, &ready.desired, ready.known, &changing).await?;
         // Read again: an address that was attached late is not in what its instance's step saw.
-        finish(&session, &session.observe().await?, &changing);
+        finish(&session, &session.observe_cloud().await?, &changing);
         Ok(())
     }
 }
@@ -87,7 +93,7 @@ impl Apply {
 async fn prepare(session: &Session, only: &Only) -> Result<Prepared> {
     let known = session.observe().await?;
     let desired = session.desired(&known).await?;
-    let plan = only.cut(run::plan(&desired, &known), &desired, &known)?;
+    let plan = only.cut(session.plan(&desired, &known), &desired, &known)?;
     Ok(Prepared { known, desired, plan })
 }
 

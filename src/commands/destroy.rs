@@ -3,7 +3,12 @@
 use clap::Args;
 use engine::Graph;
 
-use super::{Changing, Globals, apply::ask, run, session::Session};
+use super::{
+    Changing, Globals,
+    apply::ask,
+    run,
+    session::{Scope, Session},
+};
 use crate::{error::Result, ui};
 
 /// Deletes everything that the stack owns, after naming it.
@@ -25,11 +30,11 @@ pub struct Destroy {
 impl Destroy {
     pub(super) async fn run(self, globals: &Globals) -> Result {
         let Self { changing, empty_buckets } = self;
-        let mut session = Session::open(globals).await?;
+        let mut session = Session::open(globals, Scope::Cloud).await?;
         session.cloud = session.cloud.clone().with_empty_buckets(empty_buckets);
         let known = session.observe().await?;
         let nothing = Graph::default();
-        let plan = run::plan(&nothing, &known);
+        let plan = session.plan(&nothing, &known);
         if !changing.json || plan.is_empty() {
             ui::say(&ui::plan::render(&plan, &session.heading(true)));
         }

@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use clap::Args;
 use engine::Inventory;
 
-use super::{Globals, select::closest, session::Session};
+use super::{
+    Globals,
+    select::closest,
+    session::{Scope, Session},
+};
 use crate::{
     error::{Failure, Result},
     ui,
@@ -24,7 +28,7 @@ pub struct Output {
 
 impl Output {
     pub(super) async fn run(self, globals: &Globals) -> Result {
-        let session = Session::open(globals).await?;
+        let session = Session::open(globals, Scope::Cloud).await?;
         let outputs = all(&session.observe().await?);
         let Some(name) = self.name else {
             let text = if self.json { json(&outputs)? } else { table(&outputs) };

@@ -4,7 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Globals, planfile::PlanFile, run, select::Only, session::Session};
+use super::{
+    Globals,
+    planfile::PlanFile,
+    select::Only,
+    session::{Scope, Session},
+};
 use crate::{
     error::{Failure, Result},
     ui::{self, plan::Heading},
@@ -35,10 +40,10 @@ pub struct Plan {
 impl Plan {
     pub(super) async fn run(self, globals: &Globals) -> Result {
         let Self { only, json, exit_code, out } = self;
-        let session = Session::open(globals).await?;
+        let session = Session::open(globals, Scope::Platform).await?;
         let known = session.observe().await?;
         let desired = session.desired(&known).await?;
-        let plan = only.cut(run::plan(&desired, &known), &desired, &known)?;
+        let plan = only.cut(session.plan(&desired, &known), &desired, &known)?;
         if let Some(out) = out {
             PlanFile::new(globals, &session, &only, &plan).write(&out)?;
         }

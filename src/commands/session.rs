@@ -5,15 +5,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use engine::{Graph, Inventory};
+use engine::{Graph, Inventory, Kind, Plan, Selection};
 
 use super::Globals;
 use crate::{
-    cloud::{Cloud, Connection, Journal, Target, connect},
+    cloud::{Cloud, Connection, Journal, Target, connect, offline},
     error::{Failure, Result},
+    hosts::{Access, Gateway, Hosts},
     local,
-    resources::REGISTRY,
-    spec::{self, LoadOptions, Spec},
+    resources::{self, REGISTRY},
+    spec::{self, LoadOptions, Place, Spec},
     stacks::{self, Intent},
     ui::{self, plan::Heading},
     workspace::Workspace,
@@ -29,8 +30,23 @@ pub struct Session {
     pub cloud: Cloud,
     /// Whether this is the local cloud.
     pub local: bool,
+    /// The kinds that this verb looks at.
+    pub kinds: Vec<Kind<Cloud>>,
     intent: Intent,
     flags: String,
+    /// What was left out, and why.
+    notes: Vec<String>,
+}
+
+/// What a verb is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything.
+    Platform,
+    /// What is on AWS; hosts are not connected to.
+    Cloud,
+    /// What is on hosts: people, and how they are let in.
+    People,
 }
 
 /// Finds and reads the spec; asks nobody.
@@ -76,30 +92,69 @@ fn flags(globals: &Globals, file: &Path) -> String {
 }
 
 impl Session {
-    /// Reads the spec, then asks AWS who we are.
-    pub async fn open(globals: &Globals) -> Result<Self> {
+    /// Reads the spec, then asks AWS who we are, if anything in it is on AWS.
+    pub async fn open(globals: &Globals, scope: Scope) -> Result<Self> {
         let (file, spec) = load(globals)?;
         let workspace = Workspace::of(&file);
         workspace.prepare()?;
         let target = if globals.local { local::ensure_up(&workspace).await? } else { Target::Aws };
-        let connection: Connection = connect(&target, &spec.region).await?;
-        let realm = if globals.local { "local".to_owned() } else { format!("{}-{}", connection.account, *spec.region) };
+        let on_aws = match scope {
+            Scope::People => spec.hosts.values().any(|host| host.users.is_some() && host.instance().is_some()),
+            Scope::Platform | Scope::Cloud => spec.needs_aws(),
+        };
+        let connection: Connection = if on_aws { connect(&target, &spec.region).await? } else { offline(&spec.region) };
+        let realm = match (on_aws, globals.local) {
+            (false, _) => "servers".to_owned(),
+            (true, true) => "local".to_owned(),
+            (true, false) => format!("{}-{}", connection.account, *spec.region),
+        };
         let secrets = workspace.secrets(&realm, &spec.stack)?;
         let names = stacks::names(&spec, &connection.account, secrets);
         let journal = Journal::open(&workspace.journal(&realm, &spec.stack))?;
-        let cloud = Cloud::new(&connection, names, journal);
+        let mut notes = Vec::new();
+        let with_hosts = scope != Scope::Cloud && reaches_hosts(globals, &spec, &target, &mut notes);
+        let mut cloud = Cloud::new(&connection, names, journal);
+        if with_hosts {
+            let gateway = match target {
+                Target::Local { gateway, .. } => {
+                    gateway.map(|socket| anyhow::Ok(Gateway { program: program()?, socket }))
+                }
+                Target::Aws => None,
+            };
+            let gateway = gateway.transpose()?;
+            let folder = workspace.hosts(&realm, &spec.stack)?;
+            let access = Access { folder, gateway, trust_first: globals.trust_first };
+            let places = stacks::places(&spec, &cloud.names);
+            cloud = cloud.with_hosts(Hosts::new(&spec.stack, places, access));
+        }
         let flags = flags(globals, &file);
-        Ok(Self { spec, file, cloud, local: globals.local, intent: Intent::default(), flags })
+        let intent = Intent { hosts: with_hosts, ..Intent::default() };
+        let kinds = kinds(scope, on_aws);
+        Ok(Self { spec, file, cloud, local: globals.local, kinds, intent, flags, notes })
     }
 
     /// Reads everything that the stack owns.
     pub async fn observe(&self) -> Result<Inventory> {
-        Ok(engine::observe(&REGISTRY, &self.cloud).await?)
+        Ok(engine::observe(&self.kinds, &self.cloud).await?)
+    }
+
+    /// Reads what the stack owns on AWS.
+    pub async fn observe_cloud(&self) -> Result<Inventory> {
+        let cloud: Vec<Kind<Cloud>> =
+            self.kinds.iter().filter(|kind| !crate::hosts::KINDS.contains(&kind.name)).copied().collect();
+        Ok(engine::observe(&cloud, &self.cloud).await?)
     }
 
     /// What the spec asks for, given what is there: a cluster that was started on demand is not an orphan.
     pub async fn desired(&self, known: &Inventory) -> Result<Graph<Cloud>> {
-        Ok(stacks::build(&self.spec, &self.cloud.names, &self.intent, known).await?)
+        let mut graph = stacks::build(&self.spec, &self.cloud.names, &self.intent, known).await?;
+        graph.retain(|address| self.kinds.iter().any(|kind| kind.name == address.kind));
+        Ok(graph)
+    }
+
+    /// The plan that reaches `desired` from `known`.
+    pub fn plan(&self, desired: &Graph<Cloud>, known: &Inventory) -> Plan {
+        engine::plan(&self.kinds, desired, known, Selection::All)
     }
 
     /// Takes note of the users whose access key is to be replaced.
@@ -122,18 +177,84 @@ impl Session {
         &self.flags
     }
 
+    /// What was left out, and why.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
     /// The first lines of a plan.
     pub fn heading(&self, destroys: bool) -> Heading {
         let account = &self.cloud.names.account;
-        let whose = if self.local { "the local cloud".to_owned() } else { format!("account {account}") };
+        let whose = match (self.local, account.is_empty()) {
+            (true, _) => "the local cloud".to_owned(),
+            (false, true) => "on servers of its own".to_owned(),
+            (false, false) => format!("account {account}"),
+        };
         Heading {
             stack: self.spec.stack.to_string(),
             place: format!("{}, {whose}", self.spec.region.value),
-            notes: self.spec.notes.iter().map(|note| format!("{} ({})", note.message, note.span.place())).collect(),
+            notes: self
+                .spec
+                .notes
+                .iter()
+                .map(|note| format!("{} ({})", note.message, note.span.place()))
+                .chain(self.notes.iter().cloned())
+                .collect(),
             tags: self.cloud.names.tags.clone(),
             destroys,
             partial: false,
             width: ui::width(),
         }
     }
+}
+
+/// The kinds that a verb looks at.
+fn kinds(scope: Scope, on_aws: bool) -> Vec<Kind<Cloud>> {
+    let located = ["instance", "elastic_ip"];
+    let people = ["host_group", "host_user", "sudoers", "sshd"];
+    match scope {
+        Scope::Platform | Scope::Cloud if on_aws => REGISTRY.clone(),
+        Scope::Platform | Scope::Cloud => resources::host_kinds(),
+        Scope::People => {
+            let wanted = |kind: &&Kind<Cloud>| people.contains(&kind.name) || on_aws && located.contains(&kind.name);
+            REGISTRY.iter().filter(wanted).copied().collect()
+        }
+    }
+}
+
+/// Whether what is on the hosts can be looked at; says why not.
+fn reaches_hosts(globals: &Globals, spec: &Spec, target: &Target, notes: &mut Vec<String>) -> bool {
+    let configured = |host: &spec::Host| host.users.is_some() || !host.services.is_empty();
+    let hosts: Vec<&spec::Host> = spec.hosts.values().map(|host| &host.value).filter(|host| configured(host)).collect();
+    if hosts.is_empty() {
+        return false;
+    }
+    if globals.no_hosts {
+        notes.push("what is on the hosts (users, services) was left out (--no-hosts)".into());
+        return false;
+    }
+    if let Target::Local { gateway, .. } = target {
+        if hosts.iter().any(|host| matches!(host.place, Place::Server(_))) {
+            notes.push(
+                "servers with an `address` are no part of the local cloud, and what is on the hosts was left out"
+                    .into(),
+            );
+            return false;
+        }
+        if gateway.is_none() {
+            notes.push(
+                "the local cloud's hosts have no bodies, so that what is on them (users, services) was left out: \
+                 `infra local up --hosts` gives them some"
+                    .into(),
+            );
+            return false;
+        }
+    }
+    true
+}
+
+/// This program, for ssh to run.
+fn program() -> anyhow::Result<PathBuf> {
+    use anyhow::Context;
+    std::env::current_exe().context("this program's own path cannot be told")
 }

@@ -89,14 +89,14 @@ const ENDPOINT_VARIABLE: &str = "INFRA_LOCAL_ENDPOINT";
 pub async fn ensure_up(workspace: &Workspace) -> anyhow::Result<Target> {
     if let Ok(endpoint) = std::env::var(ENDPOINT_VARIABLE) {
         let lag = daemon::lag(&endpoint).await;
-        return Ok(Target::Local { endpoint, lag });
+        return Ok(Target::Local { endpoint, lag, gateway: None });
     }
     let home = absolute(workspace)?;
     let state = match daemon::find(&home).await {
         Some(state) if is_current(&home) => state,
         _ => up(workspace, &Settings::default()).await?,
     };
-    Ok(Target::Local { endpoint: state.endpoint, lag: state.lag })
+    Ok(Target::Local { endpoint: state.endpoint, lag: state.lag, gateway: None })
 }
 
 /// Starts it; one that runs already takes on what `settings` say.

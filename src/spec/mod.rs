@@ -35,6 +35,7 @@ pub use error::{Diagnostic, SpecErrors};
 pub use find::{DEFAULT_FOLDER, find};
 pub use model::*;
 pub use schema::schema;
+pub use users::{Password, Person, Sudo};
 
 use decode::Decoder;
 use interpolate::Scope;

@@ -30,7 +30,7 @@ pub struct Heading {
 const INDENT: &str = "              ";
 const FALLBACK_WIDTH: usize = 100;
 /// The layers in the order in which a reader meets them; others come last.
-const LAYERS: [&str; 5] = ["network", "access", "storage", "hosts", "cluster"];
+const LAYERS: [&str; 6] = ["network", "access", "storage", "hosts", "on the hosts", "cluster"];
 
 /// The whole plan.
 pub fn render(plan: &Plan, heading: &Heading) -> String {
@@ -136,6 +136,9 @@ impl Row<'_> {
         };
         let gap = 60_usize.saturating_sub(line.chars().count()).max(2);
         let _ = writeln!(text, "{}{}{}", line.style(style), " ".repeat(gap), why.style(style::dim()));
+        if let Some(carrier) = &self.step.within {
+            let _ = writeln!(text, "{INDENT}after {carrier}");
+        }
         for detail in self.details(&heading.tags) {
             wrap(text, &detail, width);
         }

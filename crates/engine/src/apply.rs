@@ -22,7 +22,7 @@ use crate::{
 /// How to carry a plan out.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How many steps may run at once.
+    /// How many steps may run at once; those that the world gathers ([`Resource::GATHERED`]) don't count.
     pub parallelism: usize,
     /// Once cancelled, no step starts; those that run finish.
     pub cancel: CancellationToken,
@@ -107,6 +107,11 @@ impl<W: World> StepContext<'_, W> {
         });
     }
 
+    /// What is known of the world by now: what was there, and what finished steps made.
+    pub fn known(&self) -> Inventory {
+        lock(self.inventory).clone()
+    }
+
     /// What is known about another resource, once its step has finished.
     pub fn observed<R: Resource<W>>(&self, link: &Ref<R>) -> Result<Arc<R::Observed>> {
         let item = lock(self.inventory).items.get(link.address()).cloned();
@@ -138,9 +143,11 @@ pub async fn apply<W: World>(
     let mut schedule = Schedule::of(plan, kinds);
     let mut outcome = Outcome::default();
     let mut running = FuturesUnordered::new();
+    let mut taken = 0_usize;
     loop {
-        while !options.cancel.is_cancelled() && running.len() < options.parallelism.max(1) {
-            let Some(id) = schedule.next() else { break };
+        while !options.cancel.is_cancelled() {
+            let Some(id) = schedule.next(taken < options.parallelism.max(1)) else { break };
+            taken += usize::from(!schedule.is_gathered(id));
             let step = &plan.steps[id];
             let (kind, reader) = &rows[step.address.kind];
             let predecessor = predecessors.get(&step.address).copied();
@@ -148,6 +155,7 @@ pub async fn apply<W: World>(
             running.push(async move { (id, runner.run().await) });
         }
         let Some((id, result)) = running.next().await else { break };
+        taken -= usize::from(!schedule.is_gathered(id));
         match result {
             Ok(()) => {
                 schedule.done(id);

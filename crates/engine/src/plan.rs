@@ -77,6 +77,9 @@ pub struct Step {
     /// Where the resource was asked for; nothing for an orphan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// What carries the object, where that is new: the host that a user is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub within: Option<Address>,
     /// What the step waits for.
     pub waits: Waits,
 }
@@ -257,8 +260,14 @@ struct Planner<'a, W: 'static> {
 impl<W: World> Planner<'_, W> {
     fn decide(&mut self, address: &Address, node: &Node<W>, item: Option<&Item>) {
         self.order.check_refs(address, &node.desired.refs());
-        let Some(item) = item else {
+        // What is on something that goes is gone with it.
+        let carried = node.desired.within().is_none_or(|carrier| self.settled.contains(carrier));
+        let Some(item) = item.filter(|_| carried) else {
             self.push(address, Action::Create { fields: node.desired.fields() }, None, None, node.origin.clone());
+            if !carried {
+                let step = self.plan.steps.last_mut().expect("a step was just added");
+                step.within = node.desired.within().cloned();
+            }
             return;
         };
         let diff = node.desired.diff(item, &self.settled);
@@ -297,6 +306,15 @@ impl<W: World> Planner<'_, W> {
     ) {
         let layer = self.order.kind(address.kind).layer;
         let waits = Waits::default();
-        self.plan.steps.push(Step { address: address.clone(), layer, action, id, replaces, origin, waits });
+        self.plan.steps.push(Step {
+            address: address.clone(),
+            layer,
+            action,
+            id,
+            replaces,
+            origin,
+            within: None,
+            waits,
+        });
     }
 }

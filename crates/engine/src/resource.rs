@@ -87,6 +87,10 @@ pub trait Resource<W: World>: Serialize + Send + Sync + 'static {
     /// What creating one typically takes, in seconds; long chains are started first.
     const TYPICAL_SECONDS: u32 = 1;
 
+    /// The world carries out steps of this kind together, however many there are: one script on a host, one request
+    /// for many objects. Such a step waits for its fellows and is not counted as one that runs.
+    const GATHERED: bool = false;
+
     /// What every object of the kind has, whatever its fields say: the plan shows it beside them.
     const ALWAYS: &'static [(&'static str, &'static str)] = &[];
 
@@ -95,6 +99,13 @@ pub trait Resource<W: World>: Serialize + Send + Sync + 'static {
 
     /// The resources that this one refers to.
     fn refs(&self) -> Vec<&Address>;
+
+    /// The resource whose object carries this one's and takes it along when it goes: the host that a user is on.
+    /// While that is new or being replaced, nothing that was observed of this one is believed, and nothing of it is
+    /// deleted. It must be among `refs`.
+    fn within(&self) -> Option<&Address> {
+        None
+    }
 
     /// Finds all of the stack's objects of this kind, with the name each one claims.
     fn observe(world: &W, known: &Inventory) -> impl Future<Output = Result<Vec<(String, Self::Observed)>>> + Send;
@@ -151,6 +162,7 @@ pub struct Kind<W: 'static> {
     pub(crate) identity: Identity,
     pub(crate) exclusive: bool,
     pub(crate) typical_seconds: u32,
+    pub(crate) gathered: bool,
     pub(crate) observe: ObserveFn<W>,
     pub(crate) delete: DeleteFn<W>,
 }
@@ -174,6 +186,7 @@ impl<W: World> Kind<W> {
             identity: R::IDENTITY,
             exclusive: R::EXCLUSIVE,
             typical_seconds: R::TYPICAL_SECONDS,
+            gathered: R::GATHERED,
             observe: |world, known| {
                 Box::pin(async move {
                     let found = R::observe(world, known).await?;
@@ -202,6 +215,7 @@ fn cast<W: World, R: Resource<W>>(facts: &Facts) -> &R::Observed {
 /// A desired resource whose type is forgotten, so that a graph can hold all kinds.
 pub(crate) trait Erased<W: 'static>: Send + Sync {
     fn refs(&self) -> Vec<&Address>;
+    fn within(&self) -> Option<&Address>;
     fn fields(&self) -> Value;
     fn diff(&self, observed: &Item, known: &Inventory) -> Diff;
     fn create<'a>(&'a self, cx: &'a StepContext<'a, W>) -> BoxFuture<'a, Result<Item>>;
@@ -218,6 +232,10 @@ pub(crate) struct Desired<R>(pub(crate) R);
 impl<W: World, R: Resource<W>> Erased<W> for Desired<R> {
     fn refs(&self) -> Vec<&Address> {
         self.0.refs()
+    }
+
+    fn within(&self) -> Option<&Address> {
+        self.0.within()
     }
 
     fn fields(&self) -> Value {

@@ -28,6 +28,9 @@ pub(crate) struct Schedule {
     shut: Vec<usize>,
     /// By falling urgency.
     ready: BTreeSet<(std::cmp::Reverse<u64>, StepId)>,
+    /// Those of `ready`'s sort that the world gathers: they need no room of their own.
+    ready_gathered: Vec<StepId>,
+    gathered: Vec<bool>,
     urgency: Vec<u64>,
     /// Steps that were neither started nor skipped.
     left: BTreeSet<StepId>,
@@ -71,6 +74,8 @@ impl Schedule {
             urgency: vec![0; plan.steps.len()],
             left: (0..plan.steps.len()).collect(),
             ready: BTreeSet::new(),
+            ready_gathered: Vec::new(),
+            gathered: gathered(plan, kinds),
             gates,
             member_of,
             shut,
@@ -78,7 +83,7 @@ impl Schedule {
         schedule.urgency = schedule.urgencies(plan, kinds);
         for id in 0..plan.steps.len() {
             if schedule.shut[id] == 0 {
-                schedule.ready.insert((std::cmp::Reverse(schedule.urgency[id]), id));
+                schedule.make_ready(id);
             }
         }
         schedule
@@ -123,11 +128,28 @@ impl Schedule {
         urgency
     }
 
-    /// Takes the most urgent step that waits for nothing.
-    pub(crate) fn next(&mut self) -> Option<StepId> {
-        let (_, id) = self.ready.pop_first()?;
+    /// Takes a step that waits for nothing: one that is gathered, or the most urgent other one if there is room.
+    pub(crate) fn next(&mut self, room: bool) -> Option<StepId> {
+        let id = match self.ready_gathered.pop() {
+            Some(id) => id,
+            None if room => self.ready.pop_first()?.1,
+            None => return None,
+        };
         self.left.remove(&id);
         Some(id)
+    }
+
+    /// Whether the step needs no room of its own.
+    pub(crate) fn is_gathered(&self, id: StepId) -> bool {
+        self.gathered[id]
+    }
+
+    fn make_ready(&mut self, id: StepId) {
+        if self.gathered[id] {
+            self.ready_gathered.push(id);
+        } else {
+            self.ready.insert((std::cmp::Reverse(self.urgency[id]), id));
+        }
     }
 
     pub(crate) fn done(&mut self, id: StepId) {
@@ -135,10 +157,10 @@ impl Schedule {
             let group = self.gates.get_mut(&gate).expect("a step belongs to known gates only");
             group.open -= 1;
             if group.open == 0 && group.lost.is_none() {
-                for &waiting in &group.waiting {
+                for waiting in group.waiting.clone() {
                     self.shut[waiting] -= 1;
                     if self.shut[waiting] == 0 && self.left.contains(&waiting) {
-                        self.ready.insert((std::cmp::Reverse(self.urgency[waiting]), waiting));
+                        self.make_ready(waiting);
                     }
                 }
             }
@@ -169,4 +191,9 @@ impl Schedule {
     pub(crate) fn left(&self) -> impl Iterator<Item = StepId> {
         self.left.iter().copied()
     }
+}
+
+fn gathered<W>(plan: &Plan, kinds: &[Kind<W>]) -> Vec<bool> {
+    let names: BTreeSet<&str> = kinds.iter().filter(|kind| kind.gathered).map(|kind| kind.name).collect();
+    plan.steps.iter().map(|step| names.contains(step.address.kind)).collect()
 }

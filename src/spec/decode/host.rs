@@ -16,6 +16,7 @@ use super::{
     },
     Decoder, Fields, key,
 };
+use crate::credentials::public_key::PublicKey;
 
 /// A host.
 pub(super) static HOST: Object = Object {
@@ -25,6 +26,11 @@ pub(super) static HOST: Object = Object {
         optional("subnet", "The subnet that it is made in.", Shape::Name(Kind::Subnet)),
         optional("address", "Host name or address of a server that exists already; nothing on AWS is made for it.", Shape::Text),
         optional("port", "The SSH port of a server that exists already; 22 unless said.", Shape::Integer(1, 65_535)),
+        optional(
+            "host_key",
+            "The SSH key that a server which exists already must show (`ssh-ed25519 AAAA…`); one that `~/.ssh/known_hosts` has unless said.",
+            Shape::Text,
+        ),
         optional("type", "The instance type.", Shape::Form(r"^([a-z][a-z0-9-]*\.[a-z0-9-]+|.*\$\{.*)$", "t3.micro"))
             .also(&["instance_type", "size"]),
         optional(
@@ -159,7 +165,20 @@ fn server(fields: &Fields<'_, '_>) -> Option<Server> {
         fields.decoder.report(error.hint("the login stands in `login`, the port in `port`"));
     }
     let port = fields.integer("port").map(|port| port.map(|port| u16::try_from(port).unwrap_or(22)));
-    Some(Server { address, port: port.unwrap_or_else(|| fields.default(22)) })
+    let host_key = fields.node("host_key").and_then(|node| {
+        let (key, _) = fields.decoder.fixed_shown(node, &fields.what("host_key"))?;
+        match PublicKey::parse(&key) {
+            Ok(good) => Some(key.map(|_| good.material().to_owned())),
+            Err(refused) => {
+                let error = Diagnostic::at(&node.span, format!("`host_key`: {}", refused.message));
+                fields
+                    .decoder
+                    .report(error.hint("`ssh-keyscan HOST` shows a host's keys; compare with the host's own"));
+                None
+            }
+        }
+    });
+    Some(Server { address, port: port.unwrap_or_else(|| fields.default(22)), host_key })
 }
 
 fn instance(fields: &Fields<'_, '_>) -> Option<Instance> {

@@ -69,6 +69,8 @@ pub struct Server {
     pub address: Spanned<Text>,
     /// Its SSH port; 22 by default.
     pub port: Spanned<u16>,
+    /// The key that it must show: `ssh-ed25519 AAAA…`. Absent: one that `~/.ssh/known_hosts` has.
+    pub host_key: Option<Spanned<String>>,
 }
 
 /// An EC2 instance. Always: encrypted disk, `IMDSv2` only.

@@ -2,6 +2,7 @@
 
 mod adding;
 mod applying;
+mod carrying;
 mod crashing;
 mod observing;
 mod ordering;

@@ -164,7 +164,7 @@ fn build(kinds: &[Kind<Still>], (nodes, orphans): Draft) -> (Graph<Still>, Still
 fn closures(plan: &Plan, kinds: &[Kind<Still>]) -> Vec<BTreeSet<usize>> {
     let mut schedule = Schedule::of(plan, kinds);
     let mut all = vec![BTreeSet::new(); plan.steps.len()];
-    while let Some(id) = schedule.next() {
+    while let Some(id) = schedule.next(true) {
         for needed in plan.waited_for(id) {
             let further: BTreeSet<usize> = all[needed].clone();
             all[id].extend(further);
