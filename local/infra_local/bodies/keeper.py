@@ -99,7 +99,7 @@ def _answering(cloud: dict) -> dict:
 def down(home: Path) -> bool:
     """End the hosts; whether there were any."""
     places = Places(home)
-    if not places.record.exists() and not places.log.exists():
+    if not places.record.exists():
         return False
     with open(places.lock, "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

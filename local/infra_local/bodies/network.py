@@ -86,10 +86,8 @@ class Router:
                 f"link set {_UPLINK} up",
             ],
         )
-        _answers(self.path, _UPLINK)
-        _answers(self.user.path, self.uplink)
         _ip(self.user.path, [f"link set {self.uplink} up"])
-        _ip(self.path, [f"route add default dev {_UPLINK}"])
+        _ip(self.path, [f"route add default via {USER} dev {_UPLINK} onlink"])
 
     def close(self) -> None:
         _ip(self.user.path, [f"link del {self.uplink}"])
