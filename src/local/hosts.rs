@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    io::{self, BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     net::Shutdown,
     os::unix::{net::UnixStream, process::CommandExt},
     path::{Path, PathBuf},
@@ -71,14 +71,27 @@ pub fn connect(socket: &Path, host: &str, port: u16) -> anyhow::Result<()> {
     }
     // Each direction ends by itself: one that has said all it has to say may still be listening.
     thread::spawn(move || {
-        let _ = io::copy(&mut io::stdin().lock(), &mut stream);
+        let _ = relay(&mut io::stdin().lock(), &mut stream);
         let _ = stream.shutdown(Shutdown::Write);
     });
     let mut output = ui::output()?;
     output.write_all(near.buffer())?;
-    match io::copy(&mut near.into_inner(), &mut output) {
+    match relay(&mut near.into_inner(), &mut output) {
         // A reader that went away has heard enough.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
+    }
+}
+
+/// Passes on what comes as it comes. `io::copy` would let the kernel do it, which hands small pieces on late.
+fn relay(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(length) => to.write_all(&buffer[..length])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
