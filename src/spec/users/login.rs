@@ -90,6 +90,11 @@ impl Reader<'_, '_> {
                 Diagnostic::at(&login.span, message).hint("choose another login; its key is in the spec's `keys`"),
             );
         }
+        if let Some(service) = self.services.get(login.as_str()) {
+            let message = format!("`{shown}` is the account of the service that runs on the host");
+            let error = Diagnostic::at(&login.span, message).related(&service.span, "the service");
+            return wrong(error.hint("choose another login"));
+        }
         if login.starts_with("systemd-") || SYSTEM_ACCOUNTS.contains(&login.as_str()) {
             let error = Diagnostic::at(&login.span, format!("`{shown}` is an account of the system's own"));
             return wrong(error.hint("choose another login"));

@@ -34,7 +34,7 @@ pub use person::{Password, Person, Sudo};
 use super::{
     decode::Decoder,
     error::Diagnostic,
-    model::{FilePath, HostUsers, Span, Spanned, Spec},
+    model::{FilePath, Host, HostUsers, Service, Span, Spanned, Spec, Table},
     source::{MAX_BYTES, Source, read_bytes, small},
 };
 use fields::Fields;
@@ -53,11 +53,12 @@ pub(super) fn today() -> Date {
 pub(super) fn read(decoder: &Decoder<'_>, spec: &mut Spec, today: Date) -> Vec<Arc<Source>> {
     let sources = RefCell::default();
     for host in spec.hosts.values_mut() {
-        let administrator = host.value.login.value.clone();
-        if let Some(users) = &mut host.value.users {
+        let Host { login, users, services, .. } = &mut host.value;
+        if let Some(users) = users {
             let name = shown_path(&users.value.file.path);
+            let users_read = &users.value;
             let reader =
-                Reader { decoder, sources: &sources, users: &users.value, administrator: &administrator, today, name };
+                Reader { decoder, sources: &sources, users: users_read, administrator: &*login, services, today, name };
             users.value.people = reader.people();
         }
     }
@@ -70,6 +71,8 @@ struct Reader<'r, 'a> {
     sources: &'r RefCell<Vec<Arc<Source>>>,
     users: &'r HostUsers,
     administrator: &'r str,
+    /// What runs on the host; each service has an account of its name.
+    services: &'r Table<Service>,
     today: Date,
     /// The file, as messages name it.
     name: Arc<str>,

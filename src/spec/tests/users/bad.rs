@@ -44,6 +44,15 @@ fn logins() {
 }
 
 #[test]
+fn a_service_s_account() {
+    let folder = Folder::new("luigi key=ana.pub\n");
+    assert_eq!(folder.people().len(), 1, "a name like another, where nothing has it");
+    folder.spec("users: ../users.txt\n    services: { luigi: {} }");
+    let expected = "users.txt:1:1: `luigi` is the account of the service that runs on the host (choose another login)";
+    assert_eq!(folder.errors(), [expected]);
+}
+
+#[test]
 fn what_means_something_to_a_shell() {
     each(&[
         ("ana;reboot", "1:4: `;`, which means something to a shell, cannot be in a login"),
