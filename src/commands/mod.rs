@@ -48,6 +48,7 @@ pub struct Cli {
 
 /// Flags that every verb takes.
 #[derive(Args, Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct Globals {
     /// The spec; by default `INFRA_SPEC`, or else the only one in `infra/`.
     #[arg(short, long, global = true, value_name = "FILE", long_help = FILE_HELP)]
@@ -131,7 +132,7 @@ impl Cli {
             Verb::Status(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Output(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Adopt(verb) => Box::pin(verb.run(&globals)).await,
-            Verb::Users(verb) => verb.run(),
+            Verb::Users(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Schema(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),
             Verb::Local(verb) => Box::pin(verb.run(&globals)).await,

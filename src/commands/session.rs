@@ -177,10 +177,19 @@ impl Session {
         &self.flags
     }
 
+    /// What was left out, and why.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
     /// The first lines of a plan.
     pub fn heading(&self, destroys: bool) -> Heading {
         let account = &self.cloud.names.account;
-        let whose = if self.local { "the local cloud".to_owned() } else { format!("account {account}") };
+        let whose = match (self.local, account.is_empty()) {
+            (true, _) => "the local cloud".to_owned(),
+            (false, true) => "on servers of its own".to_owned(),
+            (false, false) => format!("account {account}"),
+        };
         Heading {
             stack: self.spec.stack.to_string(),
             place: format!("{}, {whose}", self.spec.region.value),

@@ -173,13 +173,20 @@ fn outcome(host: &str, status: &str, said: &str, names: &BTreeMap<usize, Address
     let said = BASE64_STANDARD.decode(said).unwrap_or_default();
     let said = String::from_utf8_lossy(&said);
     let said = said.trim();
-    if said.is_empty() { bail!("{host}: it ended with status {status}") } else { bail!("{host}: {said}") }
+    if said.is_empty() {
+        bail!("{host}: it ended with status {status}");
+    }
+    bail!("{host}: {said}")
 }
 
 const FUNCTIONS: &str = r#"
 export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive
 umask 022
 cd /
+# A host behind a proxy says so there; sudo does not pass it on.
+if [ -r /etc/environment ]; then
+    eval "$(sed -n -E 's/^(export )?([A-Za-z_]*(_proxy|_PROXY|_CERT|_CERT_FILE|_CA_BUNDLE)=)/export \2/p' /etc/environment)"
+fi
 mkdir -p "$owned/$stack"
 chmod 700 "$owned"
 exec 9>"$owned/lock"
@@ -229,7 +236,9 @@ fn script(stack: &str, steps: &[Waiting]) -> String {
     text.push_str(FUNCTIONS);
     text.push_str(guard::FUNCTIONS);
     let libraries: BTreeSet<&str> = steps.iter().flat_map(|step| step.change.libraries).copied().collect();
-    libraries.into_iter().for_each(|library| text.push_str(library));
+    for library in libraries {
+        text.push_str(library);
+    }
     for (at, step) in steps.iter().enumerate() {
         let _ = write!(text, "step_{at}() {{\n:\n{}\n}}\n", step.change.script);
     }

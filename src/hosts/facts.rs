@@ -206,11 +206,7 @@ pub(super) fn read(lines: &[String]) -> anyhow::Result<Facts> {
                     _ => {}
                 }
             }
-            "package" => {
-                if field(1) == "installed" {
-                    facts.packages.insert(field(0), field(2));
-                }
-            }
+            "package" if field(1) == "installed" => drop(facts.packages.insert(field(0), field(2))),
             "venv" => {
                 venv = field(0);
                 facts.venvs.insert(field(0), VenvFacts { python: field(1), installed: BTreeSet::new() });

@@ -51,8 +51,11 @@ pub const BOOT_PATIENCE: Duration = Duration::from_mins(5);
 pub struct Hosts {
     shared: Arc<Shared>,
     /// What was read in this pass.
-    read: Arc<Mutex<BTreeMap<String, Arc<OnceCell<Arc<Facts>>>>>>,
+    read: Arc<Mutex<BTreeMap<String, Reading>>>,
 }
+
+/// What a host told, once it was asked.
+type Reading = Arc<OnceCell<Arc<Facts>>>;
 
 #[derive(Debug, Default)]
 struct Shared {

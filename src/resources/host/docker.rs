@@ -1,6 +1,6 @@
 //! The docker engine of a host: the distribution's, with settings of ours.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt::Write};
 
 use engine::{Address, Diff, Effect, Identity, Inventory, Resource, Result, StepContext};
 use serde::Serialize;
@@ -136,10 +136,10 @@ impl Docker {
         let mark = mark(settings);
         let mut script = format!("docker_put {SETTINGS} <<'{mark}'\n{settings}{mark}\n");
         for member in members {
-            script.push_str(&format!("usermod -aG docker {}\n", shell::quote(member)));
+            let _ = writeln!(script, "usermod -aG docker {}", shell::quote(member));
         }
         for member in before.difference(members) {
-            script.push_str(&format!("gpasswd -qd {} docker\n", shell::quote(member)));
+            let _ = writeln!(script, "gpasswd -qd {} docker", shell::quote(member));
         }
         let change = Change {
             address: cx.address().clone(),

@@ -53,8 +53,9 @@ pub fn kinds() -> Vec<Kind<Cloud>> {
 /// The part of a plan that shows them.
 const LAYER: &str = "on the hosts";
 
-/// What all of them come after: the host, and the network by which it is reached.
-const AFTER: &[&str] = &["instance", "route_table", "security_group_rules", "elastic_ip", "nat_gateway"];
+/// What all of them come after: the host, and its way out. They have no order among each other but their turns in
+/// the host's script: all that is due goes at once.
+const AFTER: &[&str] = &["instance", "route_table", "nat_gateway"];
 
 /// The turns of the kinds in a host's script. Leaving comes first, and what could lock us out last.
 mod rank {

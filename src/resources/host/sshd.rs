@@ -104,7 +104,7 @@ fn read(host: &str, facts: &Facts) -> SshServerObserved {
 impl Resource<Cloud> for SshServer {
     const KIND: &'static str = "sshd";
     const LAYER: &'static str = LAYER;
-    const AFTER: &'static [&'static str] = &["instance", "route_table", "nat_gateway", "host_user"];
+    const AFTER: &'static [&'static str] = super::AFTER;
     const OBSERVES_AFTER: &'static [&'static str] = &["instance", "elastic_ip"];
     const IDENTITY: Identity = Identity::Name;
     const GATHERED: bool = true;

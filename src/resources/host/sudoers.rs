@@ -12,8 +12,10 @@ use crate::{
     hosts::{Change, shell},
 };
 
-/// Our file; a name without a dot, or sudo would pass it over.
-const FILE: &str = "/etc/sudoers.d/60-infra";
+/// A stack's file. Its name has no dot, or sudo would pass it over.
+fn path(stack: &str) -> String {
+    format!("/etc/sudoers.d/60-infra-{}", stack.replace('.', "-"))
+}
 
 /// Who may become root.
 #[derive(Clone, Debug, Serialize)]
@@ -41,6 +43,8 @@ fn lines<S: Serializer>(asks: &BTreeMap<String, bool>, serializer: S) -> std::re
 pub struct SudoersObserved {
     /// The host.
     pub host: String,
+    /// Where the file is.
+    pub path: String,
     /// The file's lines, without comments; nothing where it is gone.
     pub lines: Vec<String>,
     /// Its permissions: `440`.
@@ -63,7 +67,7 @@ impl Sudoers {
 impl Resource<Cloud> for Sudoers {
     const KIND: &'static str = "sudoers";
     const LAYER: &'static str = LAYER;
-    const AFTER: &'static [&'static str] = &["instance", "route_table", "nat_gateway", "host_user"];
+    const AFTER: &'static [&'static str] = super::AFTER;
     const OBSERVES_AFTER: &'static [&'static str] = &["instance", "elastic_ip"];
     const IDENTITY: Identity = Identity::Name;
     const GATHERED: bool = true;
@@ -80,13 +84,12 @@ impl Resource<Cloud> for Sudoers {
     async fn observe(cloud: &Cloud, known: &Inventory) -> Result<Vec<(String, SudoersObserved)>> {
         let mut found = Vec::new();
         for (host, facts) in each(cloud, known).await? {
-            if facts.note(Self::KIND, "infra").is_none() {
-                continue;
-            }
-            let file = facts.sudoers.get(FILE).cloned().unwrap_or_default();
+            let Some(path) = facts.note(Self::KIND, "infra") else { continue };
+            let file = facts.sudoers.get(path).cloned().unwrap_or_default();
             let lines = file.content.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
             let observed = SudoersObserved {
                 host: host.clone(),
+                path: path.to_owned(),
                 lines: lines.map(str::to_owned).collect(),
                 mode: file.mode,
                 owner: file.owner,
@@ -98,7 +101,7 @@ impl Resource<Cloud> for Sudoers {
     }
 
     fn id(observed: &SudoersObserved) -> String {
-        format!("{}:{FILE}", observed.host)
+        format!("{}:{}", observed.host, observed.path)
     }
 
     fn diff(&self, observed: &SudoersObserved, _: &Inventory) -> Diff {
@@ -120,7 +123,8 @@ impl Resource<Cloud> for Sudoers {
 
     async fn create(&self, cx: &StepContext<'_, Cloud>) -> Result<SudoersObserved> {
         let address = cx.address().clone();
-        let mut script = format!("sudoers_put {FILE} <<'LINES'\n# Made by infra: changes by hand are undone.\n");
+        let path = path(&cx.world.names.stack);
+        let mut script = format!("sudoers_put {path} <<'LINES'\n# Made by infra: changes by hand are undone.\n");
         for line in self.lines() {
             script.push_str(&line);
             script.push('\n');
@@ -131,6 +135,7 @@ impl Resource<Cloud> for Sudoers {
         send(cx, &self.on, change).await?;
         Ok(SudoersObserved {
             host: self.on.host.clone(),
+            path,
             lines: self.lines(),
             mode: "440".into(),
             owner: "root:root".into(),
@@ -142,8 +147,8 @@ impl Resource<Cloud> for Sudoers {
         self.create(cx).await
     }
 
-    async fn delete(_: &SudoersObserved, cx: &StepContext<'_, Cloud>) -> Result<()> {
-        remove(cx, &[LIBRARY], format!("sudoers_remove {}", shell::quote(FILE)), true).await
+    async fn delete(observed: &SudoersObserved, cx: &StepContext<'_, Cloud>) -> Result<()> {
+        remove(cx, &[LIBRARY], format!("sudoers_remove {}", shell::quote(&observed.path)), true).await
     }
 }
 

@@ -104,6 +104,7 @@ impl Serialize for PasswordWish {
 
 /// What a host tells of an account.
 #[derive(Clone, Debug, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct HostUserObserved {
     /// The host.
     pub host: String,
@@ -143,13 +144,11 @@ fn fingerprints<S: Serializer>(keys: &BTreeSet<String>, serializer: S) -> std::r
 
 /// A key's fingerprint: `SHA256:… (ED25519)`. What is no key is told to be none.
 pub(crate) fn fingerprint(line: &str) -> String {
-    match ssh_key::PublicKey::from_openssh(line) {
-        Ok(key) => format!("{} ({})", key.fingerprint(ssh_key::HashAlg::Sha256), key.algorithm().as_str()),
-        Err(_) => {
-            let start: String = line.chars().take(24).collect();
-            format!("(no plain key: {start}…)")
-        }
+    if let Ok(key) = ssh_key::PublicKey::from_openssh(line) {
+        return format!("{} ({})", key.fingerprint(ssh_key::HashAlg::Sha256), key.algorithm().as_str());
     }
+    let start: String = line.chars().take(24).collect();
+    format!("(no plain key: {start}…)")
 }
 
 /// A line of `authorized_keys` without its comment; one with options stays as it is.
@@ -161,6 +160,7 @@ fn bare(line: &str) -> String {
     }
 }
 
+#[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde passes fields so")]
 fn day<S: Serializer>(date: &Option<jiff::civil::Date>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
     match date {
         Some(date) => serializer.collect_str(date),
@@ -207,7 +207,7 @@ fn writable_by_others(mode: &str) -> bool {
 impl Resource<Cloud> for HostUser {
     const KIND: &'static str = "host_user";
     const LAYER: &'static str = LAYER;
-    const AFTER: &'static [&'static str] = &["instance", "route_table", "nat_gateway", "host_group", "docker"];
+    const AFTER: &'static [&'static str] = super::AFTER;
     const OBSERVES_AFTER: &'static [&'static str] = &["instance", "elastic_ip"];
     const IDENTITY: Identity = Identity::Name;
     const GATHERED: bool = true;

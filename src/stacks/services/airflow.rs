@@ -26,7 +26,8 @@ pub(super) fn add(setup: &mut HostSetup, airflow: &Airflow, facts: &HostFacts) {
         password_file: AIRFLOW_PASSWORD_FILE,
         ..Values::of(facts)
     };
-    setup.packages.extend([format!("python{python}-venv"), "postgresql".into()]);
+    // The distribution's own Python has its `venv` apart; one that came otherwise has it already.
+    setup.packages.extend(["python3-venv".into(), "postgresql".into()]);
     setup.accounts.push(AccountSetup { name: NAME, home: "/var/lib/airflow" });
     for (path, text, mode) in [
         (CONFIG, template::AIRFLOW_CONFIG, 0o644),

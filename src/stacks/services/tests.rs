@@ -82,7 +82,8 @@ fn airflow_is_scheduler_and_webserver_or_one_process() {
 fn airflow_takes_the_spec_s_python_unless_the_host_is_known_to_have_another() {
     let setup = shipped("vendas", "airflow", &in_network("10.1.0.0/16"));
     assert_eq!(setup.venvs[0].python, "python3.10");
-    assert!(setup.packages.contains("python3.10-venv"));
+    // Debian has no package `python3.10-venv`, and may have a Python 3.10 all the same.
+    assert!(setup.packages.contains("python3-venv"));
     let facts = HostFacts { python: Some("3.11".into()), ..in_network("10.1.0.0/16") };
     assert_eq!(shipped("vendas", "airflow", &facts).venvs[0].python, "python3.11");
 }
