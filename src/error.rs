@@ -73,7 +73,7 @@ impl From<anyhow::Error> for Failure {
 
 impl From<engine::ObserveError> for Failure {
     fn from(error: engine::ObserveError) -> Self {
-        let claimed = matches!(error, engine::ObserveError::Claimed { .. });
+        let claimed = matches!(error, engine::ObserveError::Claimed(_));
         let failure = Self::from(anyhow::Error::from(error));
         if !claimed {
             return failure;

@@ -97,9 +97,9 @@ impl Journal {
         let interrupted = earlier.filter(|entry| entry.stage == Stage::Creating && age(entry) < TOKEN_LIFE);
         let attempt = match interrupted {
             Some(Entry { token: Some(token), at, .. }) => {
-                Attempt { token, patience: consistency.saturating_sub(since(at)) }
+                Attempt { token, patience: consistency.saturating_sub(since(at)), repeated: true }
             }
-            _ => Attempt { token: new_token()?, patience: Duration::ZERO },
+            _ => Attempt { token: new_token()?, ..Attempt::default() },
         };
         let token = Some(attempt.token.clone());
         self.write(Entry { token, deleted, ..Entry::now(address, Stage::Creating) })?;
