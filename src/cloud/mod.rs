@@ -10,6 +10,7 @@ mod journal;
 mod names;
 mod obstacles;
 mod reads;
+mod strangers;
 mod tagged;
 mod tags;
 mod unimplemented;
@@ -25,8 +26,10 @@ pub use error::{Answered, CloudError, Explain, gone_is_ok, missing_is_none};
 pub use journal::Journal;
 pub use names::Names;
 pub use reads::{Identities, Reads};
+pub use strangers::{Strangers, taken};
 pub use tags::{
-    ADDRESS_TAG, PROTECT_TAG, STACK_TAG, Tags, claimed_name, ec2_filter, from_ec2, into_ec2, tag_specification,
+    ADDRESS_TAG, IMAGE_TAG, PROTECT_TAG, PROTECTED, REGION_TAG, STACK_TAG, Tags, claimed_name, ec2_filter, from_ec2,
+    into_ec2, tag_specification,
 };
 pub use unimplemented::emr_once;
 pub use wait::Pace;
@@ -63,6 +66,7 @@ pub struct Cloud {
     pub reads: Arc<Reads>,
     /// Whether a bucket that is deleted may take what is in it along.
     pub empty_buckets: bool,
+    strangers: Arc<Strangers>,
     journal: Arc<Journal>,
 }
 
@@ -75,6 +79,7 @@ impl Cloud {
             pace: connection.pace,
             reads: Arc::default(),
             empty_buckets: false,
+            strangers: Arc::default(),
             journal: Arc::new(journal),
         }
     }

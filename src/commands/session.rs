@@ -1,22 +1,23 @@
 //! What every verb that asks AWS begins with: the spec, the account, the stack's view of it.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write,
     path::{Path, PathBuf},
 };
 
-use engine::{Graph, Inventory};
+use engine::{Address, Graph, Inventory, Resource};
 
-use super::Globals;
+use super::{Globals, region};
 use crate::{
     cloud::{Cloud, Connection, Journal, Target, connect},
     error::{Failure, Result},
     local,
-    resources::REGISTRY,
-    spec::{self, LoadOptions, Spec},
+    resources::{KeyPair, REGISTRY},
+    spec::{self, KeySource, LoadOptions, Spec},
     stacks::{self, Intent},
     ui::{self, plan::Heading},
-    workspace::Workspace,
+    workspace::{Lock, Workspace},
 };
 
 /// A stack, ready to be read and changed.
@@ -31,6 +32,7 @@ pub struct Session {
     pub local: bool,
     intent: Intent,
     flags: String,
+    _lock: Option<Lock>,
 }
 
 /// Finds and reads the spec; asks nobody.
@@ -43,6 +45,10 @@ pub fn load(globals: &Globals) -> Result<(PathBuf, Spec)> {
         LoadOptions { set: variables(&globals.set)?, overlay: globals.overlay.clone(), ..LoadOptions::default() };
     let spec = spec::load(&file, &options).map_err(|errors| spec_failure(&errors))?;
     Ok((file, spec))
+}
+
+fn unwritable(error: anyhow::Error) -> Failure {
+    Failure::from(error).hint("`plan`, `status`, `verify` and `output` need no such folder")
 }
 
 fn spec_failure(errors: &spec::SpecErrors) -> Failure {
@@ -76,25 +82,69 @@ fn flags(globals: &Globals, file: &Path) -> String {
 }
 
 impl Session {
-    /// Reads the spec, then asks AWS who we are.
+    /// Reads the spec, then asks AWS who we are. For verbs that only look: they need nothing that they could write to.
     pub async fn open(globals: &Globals) -> Result<Self> {
+        Self::begin(globals, None).await
+    }
+
+    /// As [`Session::open`], for a verb that changes the stack: no other one does at the same time.
+    pub async fn open_to_change(globals: &Globals, verb: &str) -> Result<Self> {
+        Self::begin(globals, Some(verb)).await
+    }
+
+    async fn begin(globals: &Globals, changes: Option<&str>) -> Result<Self> {
         let (file, spec) = load(globals)?;
         let workspace = Workspace::of(&file);
-        workspace.prepare()?;
+        let prepared = workspace.prepare();
+        if changes.is_some() {
+            prepared.map_err(unwritable)?;
+        }
         let target = if globals.local { local::ensure_up(&workspace).await? } else { Target::Aws };
         let connection: Connection = connect(&target, &spec.region).await?;
         let realm = if globals.local { "local".to_owned() } else { format!("{}-{}", connection.account, *spec.region) };
-        let secrets = workspace.secrets(&realm, &spec.stack)?;
+        let lock = changes.map(|verb| workspace.lock(&realm, &spec.stack, verb)).transpose()?;
+        let journal = workspace.journal(&realm, &spec.stack);
+        let (secrets, journal) = match changes {
+            Some(_) => (
+                workspace.secrets(&realm, &spec.stack).map_err(unwritable)?,
+                Journal::open(&journal).map_err(unwritable)?,
+            ),
+            None => (workspace.secrets_at(&realm, &spec.stack), Journal::read(&journal)),
+        };
         let names = stacks::names(&spec, &connection.account, secrets);
-        let journal = Journal::open(&workspace.journal(&realm, &spec.stack))?;
         let cloud = Cloud::new(&connection, names, journal);
         let flags = flags(globals, &file);
-        Ok(Self { spec, file, cloud, local: globals.local, intent: Intent::default(), flags })
+        Ok(Self { spec, file, cloud, local: globals.local, intent: Intent::default(), flags, _lock: lock })
     }
 
     /// Reads everything that the stack owns.
     pub async fn observe(&self) -> Result<Inventory> {
-        Ok(engine::observe(&REGISTRY, &self.cloud).await?)
+        let known = engine::observe(&REGISTRY, &self.cloud).await?;
+        region::ensure_here(self, &known)?;
+        Ok(known)
+    }
+
+    /// Reads everything that the stack owns, also where several objects claim one address.
+    pub async fn observe_all(&self) -> Result<Inventory> {
+        let known = engine::observe_all(&REGISTRY, &self.cloud).await?;
+        region::ensure_here(self, &known)?;
+        Ok(known)
+    }
+
+    /// The made keys that open something here and whose private part this machine does not have: a note each.
+    pub fn lost_keys(&self, known: &Inventory) -> Vec<String> {
+        let made = self.spec.keys.iter().filter(|(_, key)| matches!(key.source.value, KeySource::Generate));
+        let there = made.filter(|(name, _)| known.contains(&Address::new(KeyPair::KIND, name.as_str())));
+        let lost = there.filter_map(|(name, _)| {
+            let file = self.cloud.names.private_key(name);
+            let note = format!(
+                "the private part of key_pair/{name} is not on this machine ({}): copy the file from where the key was \
+                 made, or nobody gets into its hosts from here",
+                file.display()
+            );
+            (!file.exists()).then_some(note)
+        });
+        lost.collect()
     }
 
     /// What the spec asks for, given what is there: a cluster that was started on demand is not an orphan.
@@ -133,6 +183,7 @@ impl Session {
             tags: self.cloud.names.tags.clone(),
             destroys,
             partial: false,
+            losses: BTreeMap::new(),
             width: ui::width(),
         }
     }

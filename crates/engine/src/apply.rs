@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Action, Address, Attempt, Event, Events, Graph, Identity, Inventory, Kind, Plan, Ref, Resource, Result, Step, StepId, World,
+    Action, Address, Attempt, Event, Events, Graph, Identity, Inventory, Kind, Plan, Ref, Resource, Result, Step,
+    StepId, World,
     inventory::Item,
     observe::{Reader, Wanted},
     resource::Erased,

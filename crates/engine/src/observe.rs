@@ -1,7 +1,7 @@
 //! Reading the world: all kinds at once, as far as their needs allow.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -121,10 +121,9 @@ fn gather(found: impl IntoIterator<Item = (&'static str, Vec<(String, Item)>)>) 
     for (kind, items) in found {
         for (name, item) in items {
             let address = Address::new(kind, name);
-            if inventory.items.contains_key(&address) {
-                inventory.rivals.push((address, item));
-            } else {
-                inventory.items.insert(address, item);
+            match inventory.items.entry(address) {
+                Entry::Vacant(free) => drop(free.insert(item)),
+                Entry::Occupied(taken) => inventory.rivals.push((taken.key().clone(), item)),
             }
         }
     }

@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep};
 
 use super::toy::*;
 use crate::{
-    Address, Diff, Graph, Inventory, Kind, ObserveError, Resource, Result, Selection, StepContext, World, apply, observe,
-    observe_all, plan,
+    Address, Diff, Graph, Inventory, Kind, ObserveError, Resource, Result, Selection, StepContext, World, apply,
+    observe, observe_all, plan,
 };
 
 #[tokio::test(start_paused = true)]
