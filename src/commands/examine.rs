@@ -46,7 +46,7 @@ async fn contents(session: &Session, plan: &mut Plan) -> Result<BTreeMap<Address
     for (step, bucket, holding) in try_join_all(looks).await? {
         let Some(holding) = holding.filter(|holding| !holding.is_empty()) else { continue };
         if session.cloud.empty_buckets {
-            losses.insert(step.address.clone(), format!("all that is in it: {holding}"));
+            losses.insert(step.address.clone(), format!("all that is in it goes too: {holding}"));
         } else {
             let reason = format!("it is not empty ({holding}). To delete that with it: `--empty-buckets`");
             refused.push(refusal(step, bucket, reason));

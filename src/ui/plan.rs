@@ -45,7 +45,9 @@ const LAYERS: [&str; 5] = ["network", "access", "storage", "hosts", "cluster"];
 pub fn render(plan: &Plan, heading: &Heading) -> String {
     let mut text = String::new();
     let title = format!("Stack {}", heading.stack);
-    let _ = writeln!(text, "{} in {}", title.style(style::heading()), heading.place);
+    let place = wrapped(&format!("{title} in {}", heading.place), 0, heading.width);
+    let place = place.strip_prefix(&title).unwrap_or(&place);
+    let _ = write!(text, "{}{place}", title.style(style::heading()));
     for note in heading.notes.iter().filter(|_| !heading.destroys) {
         let note = wrapped(&format!("note: {note}"), 0, heading.width);
         let note = note.strip_prefix("note:").unwrap_or(&note);
@@ -159,15 +161,13 @@ impl Row<'_> {
     }
 
     fn details(&self, heading: &Heading) -> Vec<String> {
-        let lost = || {
-            let losses = self.step.losses.iter().chain(heading.losses.get(&self.step.address));
-            let losses = losses.cloned().collect::<Vec<_>>().join(", ");
-            (!losses.is_empty()).then(|| format!("lost with it: {losses}"))
-        };
+        let losses = &self.step.losses;
+        let lost = (!losses.is_empty()).then(|| format!("lost with it: {}", losses.join(", ")));
+        let lost = lost.into_iter().chain(heading.losses.get(&self.step.address).cloned());
         match (&self.step.action, &self.step.replaces) {
             (Action::Create { .. }, Some(because)) => {
                 let mut lines = changes(because);
-                lines.extend(lost());
+                lines.extend(lost);
                 if !self.brings.is_empty() {
                     lines.push(format!("depend on it: {}", join(&self.brings)));
                 }
@@ -175,7 +175,7 @@ impl Row<'_> {
             }
             (Action::Create { fields }, None) => value::fields(fields, &heading.tags),
             (Action::Update { diff }, _) => changes(diff),
-            (Action::Delete, _) => lost().into_iter().collect(),
+            (Action::Delete, _) => lost.collect(),
         }
     }
 }

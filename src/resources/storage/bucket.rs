@@ -145,8 +145,8 @@ impl Resource<Cloud> for Bucket {
         observed.protect.then(|| PROTECTED.to_owned())
     }
 
-    fn losses(observed: &BucketObserved) -> Vec<String> {
-        vec![format!("its name {}, which anybody may take then", observed.name)]
+    fn losses(_observed: &BucketObserved) -> Vec<String> {
+        vec!["its name, which anybody may take then".into()]
     }
 
     fn outputs(observed: &BucketObserved) -> Vec<(&'static str, String)> {

@@ -181,7 +181,7 @@ pub(super) async fn clear(cx: &StepContext<'_, Cloud>, bucket: &str) -> Result<(
     if !cloud.empty_buckets {
         refuse_data(cloud, bucket).await?;
     }
-    let told = |gone| cx.progress(format!("deleted {gone} objects and versions in {bucket}"));
+    let told = |gone| cx.progress(format!("deleted {} in {bucket}", counted(gone, "version")));
     purge(cloud, bucket, "", |version| cloud.empty_buckets || !version.is_data(), told).await?;
     abort_uploads(cloud, bucket, None).await
 }
