@@ -30,7 +30,8 @@ pub struct Heading {
 }
 
 /// How far in a step's details stand, and where there is little room.
-const INDENTS: (usize, usize) = (14, 6);
+const INDENT: usize = 14;
+const NARROW_INDENT: usize = 6;
 /// Less than this is little room.
 const NARROW: usize = 72;
 const FALLBACK_WIDTH: usize = 100;
@@ -140,7 +141,10 @@ fn by_layer<'a, 'b>(rows: &'b [Row<'a>]) -> Vec<(&'a str, Vec<&'b Row<'a>>)> {
 impl Row<'_> {
     fn render(&self, text: &mut String, heading: &Heading) {
         let (mark, verb, style) = self.mark();
-        let line = format!("  {mark:>2} {verb:<8} {}", self.step.address);
+        let line = match indent(heading.width) {
+            INDENT => format!("  {mark:>2} {verb:<8} {}", self.step.address),
+            _ => format!("{mark:>2} {verb} {}", self.step.address),
+        };
         let gone = self.step.id.as_ref().filter(|_| self.step.action == Action::Delete);
         let orphan = (self.step.action == Action::Delete && !heading.destroys).then(|| "not in the spec".to_owned());
         let origin = self.step.origin.as_ref().map(ToString::to_string).or(orphan);
@@ -239,7 +243,7 @@ fn join(addresses: &[&Address]) -> String {
 }
 
 fn indent(width: usize) -> usize {
-    if width == 0 || width >= NARROW { INDENTS.0 } else { INDENTS.1 }
+    if width == 0 || width >= NARROW { INDENT } else { NARROW_INDENT }
 }
 
 /// A detail under its step.
