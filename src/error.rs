@@ -92,3 +92,15 @@ impl From<engine::ObserveError> for Failure {
 
 /// What a command returns.
 pub type Result<T = ()> = std::result::Result<T, Failure>;
+
+/// An error with what caused it, in one line.
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}

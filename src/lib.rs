@@ -4,7 +4,9 @@
 
 pub mod cloud;
 pub mod commands;
+pub mod credentials;
 pub mod error;
+pub mod hosts;
 pub mod local;
 pub mod logging;
 pub mod resources;

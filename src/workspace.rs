@@ -72,6 +72,13 @@ impl Workspace {
         Ok(Lock { _held: held })
     }
 
+    /// Where the ways to a stack's hosts are kept: ssh's configuration and the hosts' keys.
+    pub fn hosts(&self, realm: &str, stack: &str) -> anyhow::Result<PathBuf> {
+        let folder = self.root.join("hosts").join(format!("{realm}-{stack}"));
+        // ssh reads it from wherever it is started.
+        std::path::absolute(folder).context("the current folder cannot be told")
+    }
+
     /// Where the local cloud keeps its state.
     pub fn local_cloud(&self) -> PathBuf {
         self.root.join("local")
@@ -105,7 +112,8 @@ fn unwritable(path: &Path) -> String {
     format!("cannot write {} (infra keeps its journal, locks and secrets there)", path.display())
 }
 
-fn private_folder(path: &Path) -> io::Result<()> {
+/// Makes a folder that only its owner can look into.
+pub fn private_folder(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

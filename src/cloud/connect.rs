@@ -19,6 +19,8 @@ pub enum Target {
         endpoint: String,
         /// By how much its describes lag behind its creates.
         lag: Duration,
+        /// The socket by which its network is entered, where its hosts have bodies.
+        gateway: Option<std::path::PathBuf>,
     },
 }
 
@@ -40,7 +42,7 @@ pub async fn connect(target: &Target, region: &str) -> anyhow::Result<Connection
             let loader = aws_config::defaults(BehaviorVersion::latest()).region(Region::new(region.to_owned()));
             (loader.load().await, Pace::AWS)
         }
-        Target::Local { endpoint, lag } => (local(endpoint, region)?, Pace::local(*lag)),
+        Target::Local { endpoint, lag, gateway: _ } => (local(endpoint, region)?, Pace::local(*lag)),
     };
     let clients = clients(&config, matches!(target, Target::Local { .. }));
     tracing::debug!(region, ?target, "connecting");
@@ -52,6 +54,14 @@ pub async fn connect(target: &Target, region: &str) -> anyhow::Result<Connection
     };
     let account = identity.account.context("sts:GetCallerIdentity named no account")?;
     Ok(Connection { clients, pace, account })
+}
+
+/// No account at all: for a stack of which nothing is on AWS. Whatever asked it something would be told that there are
+/// no credentials.
+pub fn offline(region: &str) -> Connection {
+    let config =
+        SdkConfig::builder().behavior_version(BehaviorVersion::latest()).region(Region::new(region.to_owned())).build();
+    Connection { clients: clients(&config, false), pace: Pace::AWS, account: String::new() }
 }
 
 /// A configuration that cannot reach any other address: the endpoint is checked to be loopback and nothing is taken

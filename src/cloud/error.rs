@@ -84,7 +84,9 @@ where
                     message: service.message().map_or_else(|| service.to_string(), str::to_owned),
                     request_id,
                 },
-                None => CloudError { operation, code: None, message: shortened(&causes(&error)), request_id },
+                None => {
+                    CloudError { operation, code: None, message: shortened(&crate::error::causes(&error)), request_id }
+                }
             }
         });
         match &told {
@@ -102,17 +104,6 @@ pub(super) const NO_CREDENTIALS: &str = "no credentials were found";
 fn shortened(message: &str) -> String {
     let about_credentials = message.contains("credential") && message.contains("provider");
     if about_credentials { NO_CREDENTIALS.into() } else { message.to_owned() }
-}
-
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
 
 /// For deletes: an object that is gone already is as wanted.

@@ -20,8 +20,9 @@ use std::{sync::Arc, time::Duration};
 
 use engine::{Address, Attempt, World};
 
+use crate::hosts::Hosts;
 pub use advice::advice;
-pub use connect::{Connection, Target, connect};
+pub use connect::{Connection, Target, connect, offline};
 pub use error::{Answered, CloudError, Explain, gone_is_ok, missing_is_none};
 pub use journal::Journal;
 pub use names::Names;
@@ -64,6 +65,8 @@ pub struct Cloud {
     pub pace: Pace,
     /// What was read in this pass; kinds that need the same answer share it.
     pub reads: Arc<Reads>,
+    /// The stack's hosts, reached by SSH.
+    pub hosts: Hosts,
     /// Whether a bucket that is deleted may take what is in it along.
     pub empty_buckets: bool,
     strangers: Arc<Strangers>,
@@ -78,6 +81,7 @@ impl Cloud {
             names: Arc::new(names),
             pace: connection.pace,
             reads: Arc::default(),
+            hosts: Hosts::default(),
             empty_buckets: false,
             strangers: Arc::default(),
             journal: Arc::new(journal),
@@ -90,26 +94,46 @@ impl Cloud {
         Self { empty_buckets, ..self }
     }
 
+    /// The same view, with the stack's hosts.
+    #[must_use]
+    pub fn with_hosts(self, hosts: Hosts) -> Self {
+        Self { hosts, ..self }
+    }
+
     /// The tags that the object at `address` carries: the spec's, and the two that say whose it is.
     pub fn tags(&self, address: &Address) -> Tags {
         self.names.tags(address)
     }
 }
 
+/// What is on a host has the host in its name; the host's reads are always current and need no journal.
+fn is_on_host(address: &Address) -> bool {
+    crate::hosts::KINDS.contains(&address.kind)
+}
+
 impl World for Cloud {
     fn unread(&self) -> Self {
-        Self { reads: Arc::default(), ..self.clone() }
+        Self { reads: Arc::default(), hosts: self.hosts.unread(), ..self.clone() }
     }
 
     fn begin_create(&self, address: &Address) -> engine::Result<Attempt> {
+        if is_on_host(address) {
+            return Ok(Attempt::default());
+        }
         self.journal.begin(&address.to_string(), self.pace.consistency)
     }
 
     fn end_create(&self, address: &Address, id: &str) -> engine::Result<()> {
+        if is_on_host(address) {
+            return Ok(());
+        }
         self.journal.created(&address.to_string(), id)
     }
 
     fn end_delete(&self, address: &Address) -> engine::Result<()> {
+        if is_on_host(address) {
+            return Ok(());
+        }
         self.journal.deleted(&address.to_string())
     }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, future::Future, sync::Arc};
 
 use aws_sdk_ec2::types::SecurityGroup;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 use super::{Cloud, Explain, Tags, ec2_filter};
 
@@ -13,7 +13,21 @@ pub struct Reads {
     groups: OnceCell<Arc<Vec<SecurityGroup>>>,
     buckets: OnceCell<Arc<Vec<String>>>,
     identities: OnceCell<Arc<Identities>>,
+    located: OnceCell<Arc<Vec<String>>>,
+    locating: Mutex<()>,
     pub(super) tagged: OnceCell<Arc<BTreeMap<String, Tags>>>,
+}
+
+impl Reads {
+    /// The hosts that could be located.
+    pub fn located(&self) -> &OnceCell<Arc<Vec<String>>> {
+        &self.located
+    }
+
+    /// Held by whoever locates a host: its keys are read once.
+    pub fn locating(&self) -> &Mutex<()> {
+        &self.locating
+    }
 }
 
 /// The account's roles, users and own policies, with everything that is attached to them.

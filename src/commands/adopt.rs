@@ -2,7 +2,10 @@
 
 use clap::Args;
 
-use super::{Globals, session::Session};
+use super::{
+    Globals,
+    session::{Scope, Session},
+};
 use crate::{
     error::{Failure, Result},
     resources,
@@ -27,7 +30,7 @@ pub struct Adopt {
 impl Adopt {
     pub(super) async fn run(self, globals: &Globals) -> Result {
         let Self { address, id } = self;
-        let session = Session::open_to_change(globals, "adopt").await?;
+        let session = Session::open_to_change(globals, Scope::Cloud, "adopt").await?;
         let known = session.observe().await?;
         let desired = session.desired(&known).await?;
         let Some(target) = desired.addresses().find(|candidate| candidate.to_string() == address) else {

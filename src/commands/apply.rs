@@ -5,7 +5,13 @@ use std::{collections::BTreeMap, path::PathBuf};
 use clap::Args;
 use engine::{Address, Graph, Inventory, Plan};
 
-use super::{Changing, Emptying, Globals, examine, output, planfile::PlanFile, run, select::Only, session::Session};
+use super::{
+    Changing, Emptying, Globals, examine, output,
+    planfile::PlanFile,
+    run,
+    select::Only,
+    session::{Scope, Session},
+};
 use crate::{
     cloud::Cloud,
     error::{Failure, Result},
@@ -59,7 +65,7 @@ impl Apply {
             }
             None => (globals.clone(), only, emptying),
         };
-        let mut session = Session::open_to_change(&globals, "apply").await?;
+        let mut session = Session::open_to_change(&globals, Scope::Platform, "apply").await?;
         session.cloud = session.cloud.clone().with_empty_buckets(emptying.empty_buckets);
         session.rotate(&rotate)?;
         let mut ready = prepare(&session, &only).await?;
@@ -88,15 +94,15 @@ impl Apply {
         }
         run::carry_out(&session, &ready.plan, &ready.desired, ready.known, &changing).await?;
         // Read again: an address that was attached late is not in what its instance's step saw.
-        finish(&session, &session.observe().await?, &changing)
+        finish(&session, &session.observe_cloud().await?, &changing)
     }
 }
 
 async fn prepare(session: &Session, only: &Only) -> Result<Prepared> {
     let known = session.observe().await?;
     let desired = session.desired(&known).await?;
-    let mut plan = only.cut(run::plan(&desired, &known), &desired, &known)?;
-    let losses = examine::plan(session, &mut plan).await?;
+    let mut plan = only.cut(session.plan(&desired, &known), &desired, &known)?;
+    let losses = examine::plan(session, &known, &mut plan).await?;
     Ok(Prepared { known, desired, plan, losses })
 }
 

@@ -3,7 +3,12 @@
 use clap::Args;
 use engine::Graph;
 
-use super::{Changing, Emptying, Globals, apply::ask, examine, run, session::Session};
+use super::{
+    Changing, Emptying, Globals,
+    apply::ask,
+    examine, run,
+    session::{Scope, Session},
+};
 use crate::{
     error::Result,
     ui::{self, plan::Heading},
@@ -28,13 +33,13 @@ pub struct Destroy {
 impl Destroy {
     pub(super) async fn run(self, globals: &Globals) -> Result {
         let Self { changing, emptying } = self;
-        let mut session = Session::open_to_change(globals, "destroy").await?;
+        let mut session = Session::open_to_change(globals, Scope::Cloud, "destroy").await?;
         session.cloud = session.cloud.clone().with_empty_buckets(emptying.empty_buckets);
         // All of it: where several objects claim one address, all of them go.
         let known = session.observe_all().await?;
         let nothing = Graph::default();
-        let mut plan = run::plan(&nothing, &known);
-        let losses = examine::plan(&session, &mut plan).await?;
+        let mut plan = session.plan(&nothing, &known);
+        let losses = examine::plan(&session, &known, &mut plan).await?;
         if !changing.json || plan.is_empty() {
             let heading = Heading { losses, ..session.heading(true) };
             ui::say(&ui::plan::render(&plan, &heading));

@@ -3,17 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::{Action, Address, Plan, Refusal, Step};
+use engine::{Action, Address, Inventory, Plan, Refusal, Step};
 use futures::future::try_join_all;
 
 use super::session::Session;
 use crate::{error::Result, resources};
 
 /// Adds to the plan what must be refused; returns what goes with the buckets that are deleted, in words.
-pub async fn plan(session: &Session, plan: &mut Plan) -> Result<BTreeMap<Address, String>> {
+pub async fn plan(session: &Session, known: &Inventory, plan: &mut Plan) -> Result<BTreeMap<Address, String>> {
     let names = taken_names(session, plan);
     plan.refused.extend(names);
-    contents(session, plan).await
+    contents(session, known, plan).await
 }
 
 /// Creates of what has a name that somebody else's object has.
@@ -30,13 +30,14 @@ fn taken_names(session: &Session, plan: &Plan) -> Vec<Refusal> {
 }
 
 /// Looks into every bucket that the plan deletes: one call each, and none for a plan that deletes none.
-async fn contents(session: &Session, plan: &mut Plan) -> Result<BTreeMap<Address, String>> {
+async fn contents(session: &Session, known: &Inventory, plan: &mut Plan) -> Result<BTreeMap<Address, String>> {
     let deleted = |kind: &'static str| {
         let steps = plan.steps.iter().filter(move |step| step.action == Action::Delete && step.address.kind == kind);
         steps.filter_map(|step| Some((step, step.id.as_deref()?)))
     };
-    // What the stack itself put there has steps of its own.
-    let own: BTreeSet<&str> = deleted("bucket_object").map(|(_, id)| id).collect();
+    // What the stack itself put there has steps of its own; what somebody else put in its place is left alone by them.
+    let ours = |step: &Step| known.item(&step.address).is_some_and(|item| item.view()["ours"] == true);
+    let own: BTreeSet<&str> = deleted("bucket_object").filter(|(step, _)| ours(step)).map(|(_, id)| id).collect();
     let looks = deleted("bucket").map(|(step, bucket)| {
         let prefix = format!("s3://{bucket}/");
         let keys: BTreeSet<&str> = own.iter().filter_map(|id| id.strip_prefix(&prefix)).collect();

@@ -15,6 +15,7 @@ mod schema;
 mod select;
 mod session;
 mod status;
+mod users;
 mod validate;
 mod verify;
 
@@ -49,6 +50,7 @@ pub struct Cli {
 
 /// Flags that every verb takes.
 #[derive(Args, Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct Globals {
     /// The spec; by default `INFRA_SPEC`, or else the only one in `infra/`.
     #[arg(short, long, global = true, value_name = "FILE", long_help = FILE_HELP)]
@@ -62,6 +64,12 @@ pub struct Globals {
     /// Works on the local cloud, and cannot reach any other address; starts it when needed.
     #[arg(long, global = true)]
     pub local: bool,
+    /// Leaves out what is on the hosts (users, services), and connects to none.
+    #[arg(long, global = true)]
+    pub no_hosts: bool,
+    /// Believes a host whose key is not known at the first meeting; a key that changed is refused still.
+    #[arg(long, global = true)]
+    pub trust_first: bool,
     /// Prints no colour (as does `NO_COLOR=1`, and any output that is not a terminal).
     #[arg(long, global = true)]
     pub no_color: bool,
@@ -110,6 +118,8 @@ enum Verb {
     Output(output::Output),
     /// Takes over an object that exists, by tagging it.
     Adopt(adopt::Adopt),
+    /// People with logins on the hosts.
+    Users(users::Users),
     /// Prints the JSON Schema of the spec, for editors.
     Schema(schema::Schema),
     /// Prints a completion script for a shell.
@@ -132,6 +142,7 @@ impl Cli {
             Verb::Status(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Output(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Adopt(verb) => Box::pin(verb.run(&globals)).await,
+            Verb::Users(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Schema(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),
             Verb::Local(verb) => Box::pin(verb.run(&globals)).await,

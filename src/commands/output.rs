@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use clap::Args;
 use engine::Inventory;
 
-use super::{Globals, session::Session};
+use super::{
+    Globals,
+    session::{Scope, Session},
+};
 use crate::{
     error::{Failure, Result},
     spec::nearest,
@@ -25,7 +28,7 @@ pub struct Output {
 
 impl Output {
     pub(super) async fn run(self, globals: &Globals) -> Result {
-        let session = Session::open(globals).await?;
+        let session = Session::open(globals, Scope::Cloud).await?;
         let known = session.observe().await?;
         let outputs = all(&known);
         let Some(name) = self.name else {

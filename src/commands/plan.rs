@@ -4,7 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Emptying, Globals, examine, planfile::PlanFile, run, select::Only, session::Session};
+use super::{
+    Emptying, Globals, examine,
+    planfile::PlanFile,
+    run,
+    select::Only,
+    session::{Scope, Session},
+};
 use crate::{
     error::{Failure, Result},
     ui::{self, plan::Heading},
@@ -40,12 +46,12 @@ pub struct Plan {
 impl Plan {
     pub(super) async fn run(self, globals: &Globals) -> Result {
         let Self { only, emptying, json, exit_code, out } = self;
-        let mut session = Session::open(globals).await?;
+        let mut session = Session::open(globals, Scope::Platform).await?;
         session.cloud = session.cloud.clone().with_empty_buckets(emptying.empty_buckets);
         let known = session.observe().await?;
         let desired = session.desired(&known).await?;
-        let mut plan = only.cut(run::plan(&desired, &known), &desired, &known)?;
-        let losses = examine::plan(&session, &mut plan).await?;
+        let mut plan = only.cut(session.plan(&desired, &known), &desired, &known)?;
+        let losses = examine::plan(&session, &known, &mut plan).await?;
         if json {
             let text = serde_json::to_string_pretty(&plan).map_err(anyhow::Error::from)?;
             ui::print(&format!("{text}\n"))?;

@@ -3,14 +3,13 @@
 use std::time::Instant;
 
 use anyhow::Context;
-use engine::{Event, Events, Graph, Inventory, Options, Outcome, Plan, Selection};
+use engine::{Event, Events, Graph, Inventory, Options, Outcome, Plan};
 use tokio_util::sync::CancellationToken;
 
 use super::{Changing, session::Session};
 use crate::{
     cloud::Cloud,
     error::{Failure, Result},
-    resources::REGISTRY,
     ui::{self, plan::counted, progress::Form},
 };
 
@@ -31,7 +30,7 @@ pub async fn carry_out(
     let shown = tokio::spawn(ui::progress::show(stream, form));
     let options = Options { parallelism: usize::from(changing.parallelism), cancel: cancel.clone(), events };
     let outcome = tokio::select! {
-        outcome = engine::apply(plan, &REGISTRY, desired, known, &session.cloud, &options) => outcome,
+        outcome = engine::apply(plan, &session.kinds, desired, known, &session.cloud, &options) => outcome,
         () = stopped_twice(stops, &cancel, &options.events) => {
             return Err(Failure::cancelled("stopped at once; some steps were cut short")
                 .hint("run the same command again: it completes what was begun"));
@@ -138,11 +137,6 @@ async fn failed(session: &Session, plan: &Plan, outcome: &Outcome) -> Failure {
     let mut seen = std::collections::BTreeSet::new();
     hints.retain(|hint| seen.insert(hint.clone()));
     Failure { hints, ..Failure::new(message.join("\n")) }
-}
-
-/// The plan that reaches `desired` from `known`.
-pub fn plan(desired: &Graph<Cloud>, known: &Inventory) -> Plan {
-    engine::plan(&REGISTRY, desired, known, Selection::All)
 }
 
 /// Refuses a plan that something stands in the way of.

@@ -6,15 +6,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use engine::{Address, Graph, Inventory, Resource};
+use engine::{Address, Graph, Inventory, Kind, Plan, Resource, Selection};
 
 use super::{Globals, region};
 use crate::{
-    cloud::{Cloud, Connection, Journal, Target, connect},
+    cloud::{Cloud, Connection, Journal, Target, connect, offline},
     error::{Failure, Result},
+    hosts::{Access, Gateway, Hosts},
     local,
-    resources::{KeyPair, REGISTRY},
-    spec::{self, KeySource, LoadOptions, Spec},
+    resources::{self, KeyPair, REGISTRY},
+    spec::{self, KeySource, LoadOptions, Place, Spec},
     stacks::{self, Intent},
     ui::{self, plan::Heading},
     workspace::{Lock, Workspace},
@@ -30,9 +31,24 @@ pub struct Session {
     pub cloud: Cloud,
     /// Whether this is the local cloud.
     pub local: bool,
+    /// The kinds that this verb looks at.
+    pub kinds: Vec<Kind<Cloud>>,
     intent: Intent,
     flags: String,
+    /// What was left out, and why.
+    notes: Vec<String>,
     _lock: Option<Lock>,
+}
+
+/// What a verb is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything.
+    Platform,
+    /// What is on AWS; hosts are not connected to.
+    Cloud,
+    /// What is on hosts: people, and how they are let in.
+    People,
 }
 
 /// Finds and reads the spec; asks nobody.
@@ -82,17 +98,18 @@ fn flags(globals: &Globals, file: &Path) -> String {
 }
 
 impl Session {
-    /// Reads the spec, then asks AWS who we are. For verbs that only look: they need nothing that they could write to.
-    pub async fn open(globals: &Globals) -> Result<Self> {
-        Self::begin(globals, None).await
+    /// Reads the spec, then asks AWS who we are, if anything in it is on AWS. For verbs that only look: they need nothing
+    /// that they could write to.
+    pub async fn open(globals: &Globals, scope: Scope) -> Result<Self> {
+        Self::begin(globals, scope, None).await
     }
 
     /// As [`Session::open`], for a verb that changes the stack: no other one does at the same time.
-    pub async fn open_to_change(globals: &Globals, verb: &str) -> Result<Self> {
-        Self::begin(globals, Some(verb)).await
+    pub async fn open_to_change(globals: &Globals, scope: Scope, verb: &str) -> Result<Self> {
+        Self::begin(globals, scope, Some(verb)).await
     }
 
-    async fn begin(globals: &Globals, changes: Option<&str>) -> Result<Self> {
+    async fn begin(globals: &Globals, scope: Scope, changes: Option<&str>) -> Result<Self> {
         let (file, spec) = load(globals)?;
         let workspace = Workspace::of(&file);
         let prepared = workspace.prepare();
@@ -100,8 +117,16 @@ impl Session {
             prepared.map_err(unwritable)?;
         }
         let target = if globals.local { local::ensure_up(&workspace).await? } else { Target::Aws };
-        let connection: Connection = connect(&target, &spec.region).await?;
-        let realm = if globals.local { "local".to_owned() } else { format!("{}-{}", connection.account, *spec.region) };
+        let on_aws = match scope {
+            Scope::People => spec.hosts.values().any(|host| host.users.is_some() && host.instance().is_some()),
+            Scope::Platform | Scope::Cloud => spec.needs_aws(),
+        };
+        let connection: Connection = if on_aws { connect(&target, &spec.region).await? } else { offline(&spec.region) };
+        let realm = match (on_aws, globals.local) {
+            (false, _) => "servers".to_owned(),
+            (true, true) => "local".to_owned(),
+            (true, false) => format!("{}-{}", connection.account, *spec.region),
+        };
         let lock = changes.map(|verb| workspace.lock(&realm, &spec.stack, verb)).transpose()?;
         let journal = workspace.journal(&realm, &spec.stack);
         let (secrets, journal) = match changes {
@@ -112,23 +137,47 @@ impl Session {
             None => (workspace.secrets_at(&realm, &spec.stack), Journal::read(&journal)),
         };
         let names = stacks::names(&spec, &connection.account, secrets);
-        let cloud = Cloud::new(&connection, names, journal);
+        let mut notes = Vec::new();
+        let with_hosts = scope != Scope::Cloud && reaches_hosts(globals, &spec, &target, &mut notes);
+        let mut cloud = Cloud::new(&connection, names, journal);
+        if with_hosts {
+            let gateway = match target {
+                Target::Local { gateway, .. } => {
+                    gateway.map(|socket| anyhow::Ok(Gateway { program: program()?, socket }))
+                }
+                Target::Aws => None,
+            };
+            let gateway = gateway.transpose()?;
+            let folder = workspace.hosts(&realm, &spec.stack)?;
+            let access = Access { folder, gateway, trust_first: globals.trust_first };
+            let places = stacks::places(&spec, &cloud.names);
+            cloud = cloud.with_hosts(Hosts::new(&spec.stack, places, access));
+        }
         let flags = flags(globals, &file);
-        Ok(Self { spec, file, cloud, local: globals.local, intent: Intent::default(), flags, _lock: lock })
+        let intent = Intent { hosts: with_hosts, ..Intent::default() };
+        let kinds = kinds(scope, on_aws);
+        Ok(Self { spec, file, cloud, local: globals.local, kinds, intent, flags, notes, _lock: lock })
     }
 
     /// Reads everything that the stack owns.
     pub async fn observe(&self) -> Result<Inventory> {
-        let known = engine::observe(&REGISTRY, &self.cloud).await?;
+        let known = engine::observe(&self.kinds, &self.cloud).await?;
         region::ensure_here(self, &known)?;
         Ok(known)
     }
 
     /// Reads everything that the stack owns, also where several objects claim one address.
     pub async fn observe_all(&self) -> Result<Inventory> {
-        let known = engine::observe_all(&REGISTRY, &self.cloud).await?;
+        let known = engine::observe_all(&self.kinds, &self.cloud).await?;
         region::ensure_here(self, &known)?;
         Ok(known)
+    }
+
+    /// Reads what the stack owns on AWS.
+    pub async fn observe_cloud(&self) -> Result<Inventory> {
+        let cloud: Vec<Kind<Cloud>> =
+            self.kinds.iter().filter(|kind| !crate::hosts::KINDS.contains(&kind.name)).copied().collect();
+        Ok(engine::observe(&cloud, &self.cloud).await?)
     }
 
     /// The made keys that open something here and whose private part this machine does not have: a note each.
@@ -149,7 +198,14 @@ impl Session {
 
     /// What the spec asks for, given what is there: a cluster that was started on demand is not an orphan.
     pub async fn desired(&self, known: &Inventory) -> Result<Graph<Cloud>> {
-        Ok(stacks::build(&self.spec, &self.cloud.names, &self.intent, known).await?)
+        let mut graph = stacks::build(&self.spec, &self.cloud.names, &self.intent, known).await?;
+        graph.retain(|address| self.kinds.iter().any(|kind| kind.name == address.kind));
+        Ok(graph)
+    }
+
+    /// The plan that reaches `desired` from `known`.
+    pub fn plan(&self, desired: &Graph<Cloud>, known: &Inventory) -> Plan {
+        engine::plan(&self.kinds, desired, known, Selection::All)
     }
 
     /// Takes note of the users whose access key is to be replaced.
@@ -172,14 +228,29 @@ impl Session {
         &self.flags
     }
 
+    /// What was left out, and why.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
     /// The first lines of a plan.
     pub fn heading(&self, destroys: bool) -> Heading {
         let account = &self.cloud.names.account;
-        let whose = if self.local { "the local cloud".to_owned() } else { format!("account {account}") };
+        let whose = match (self.local, account.is_empty()) {
+            (true, _) => "the local cloud".to_owned(),
+            (false, true) => "on servers of its own".to_owned(),
+            (false, false) => format!("account {account}"),
+        };
         Heading {
             stack: self.spec.stack.to_string(),
             place: format!("{}, {whose}", self.spec.region.value),
-            notes: self.spec.notes.iter().map(|note| format!("{} ({})", note.message, note.span.place())).collect(),
+            notes: self
+                .spec
+                .notes
+                .iter()
+                .map(|note| format!("{} ({})", note.message, note.span.place()))
+                .chain(self.notes.iter().cloned())
+                .collect(),
             tags: self.cloud.names.tags.clone(),
             destroys,
             partial: false,
@@ -187,4 +258,55 @@ impl Session {
             width: ui::width(),
         }
     }
+}
+
+/// The kinds that a verb looks at.
+fn kinds(scope: Scope, on_aws: bool) -> Vec<Kind<Cloud>> {
+    let located = ["instance", "elastic_ip"];
+    let people = ["host_group", "host_user", "sudoers", "sshd"];
+    match scope {
+        Scope::Platform | Scope::Cloud if on_aws => REGISTRY.clone(),
+        Scope::Platform | Scope::Cloud => resources::host_kinds(),
+        Scope::People => {
+            let wanted = |kind: &&Kind<Cloud>| people.contains(&kind.name) || on_aws && located.contains(&kind.name);
+            REGISTRY.iter().filter(wanted).copied().collect()
+        }
+    }
+}
+
+/// Whether what is on the hosts can be looked at; says why not.
+fn reaches_hosts(globals: &Globals, spec: &Spec, target: &Target, notes: &mut Vec<String>) -> bool {
+    let configured = |host: &spec::Host| host.users.is_some() || !host.services.is_empty();
+    let hosts: Vec<&spec::Host> = spec.hosts.values().map(|host| &host.value).filter(|host| configured(host)).collect();
+    if hosts.is_empty() {
+        return false;
+    }
+    if globals.no_hosts {
+        notes.push("what is on the hosts (users, services) was left out (--no-hosts)".into());
+        return false;
+    }
+    if let Target::Local { gateway, .. } = target {
+        if hosts.iter().any(|host| matches!(host.place, Place::Server(_))) {
+            notes.push(
+                "servers with an `address` are no part of the local cloud, and what is on the hosts was left out"
+                    .into(),
+            );
+            return false;
+        }
+        if gateway.is_none() {
+            notes.push(
+                "the local cloud's hosts have no bodies, so that what is on them (users, services) was left out: \
+                 `infra local up --hosts` gives them some"
+                    .into(),
+            );
+            return false;
+        }
+    }
+    true
+}
+
+/// This program, for ssh to run.
+fn program() -> anyhow::Result<PathBuf> {
+    use anyhow::Context;
+    std::env::current_exe().context("this program's own path cannot be told")
 }

@@ -2,7 +2,10 @@
 
 use clap::Args;
 
-use super::{Globals, session::Session};
+use super::{
+    Globals,
+    session::{Scope, Session},
+};
 use crate::{error::Result, ui};
 
 /// Shows what exists: one line a resource, with its id and addresses.
@@ -16,7 +19,7 @@ pub struct Status {
 
 impl Status {
     pub(super) async fn run(self, globals: &Globals) -> Result {
-        let session = Session::open(globals).await?;
+        let session = Session::open(globals, Scope::Cloud).await?;
         // Also where several objects claim one address: this is where to see them.
         let known = session.observe_all().await?;
         let desired = session.desired(&known).await?;

@@ -2,7 +2,10 @@
 
 use clap::Args;
 
-use super::{Globals, run, session::Session};
+use super::{
+    Globals,
+    session::{Scope, Session},
+};
 use crate::{
     error::{Failure, Result},
     ui::{self, plan::Heading},
@@ -19,10 +22,10 @@ pub struct Verify {
 
 impl Verify {
     pub(super) async fn run(self, globals: &Globals) -> Result {
-        let session = Session::open(globals).await?;
+        let session = Session::open(globals, Scope::Platform).await?;
         let known = session.observe().await?;
         let desired = session.desired(&known).await?;
-        let plan = run::plan(&desired, &known);
+        let plan = session.plan(&desired, &known);
         if self.json {
             let text = serde_json::to_string_pretty(&plan).map_err(anyhow::Error::from)?;
             ui::print(&format!("{text}\n"))?;

@@ -1,7 +1,7 @@
 //! YAML to a typed, validated [`Spec`], every value with its line and column.
 //!
 //! ```text
-//! file ─source─▶ text ─tree─▶ nodes with places ─overlay─▶ one tree ─decode─▶ Spec
+//! file ─source─▶ text ─tree─▶ nodes with places ─overlay─▶ one tree ─decode─▶ Spec ◀─users─ users.txt, keys
 //!                                                            │  interpolate, shape, tables, check
 //!                                                            └─▶ SpecErrors: every mistake at once
 //! ```
@@ -22,6 +22,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod tree;
+pub mod users;
 
 use std::{
     cell::RefCell,
@@ -34,6 +35,7 @@ pub use error::{Diagnostic, SpecErrors, nearest};
 pub use find::{DEFAULT_FOLDER, find};
 pub use model::*;
 pub use schema::schema;
+pub use users::{Password, Person, Sudo};
 
 use decode::Decoder;
 use interpolate::Scope;
@@ -67,7 +69,14 @@ impl fmt::Debug for LoadOptions {
     }
 }
 
-/// Reads and checks a spec without asking anybody.
+/// Whether the files of people that a spec names are read with it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Files {
+    Read,
+    Leave,
+}
+
+/// Reads and checks a spec, and the people and keys that it names, without asking anybody.
 pub fn load(file: &Path, options: &LoadOptions) -> Result<Spec, SpecErrors> {
     let mut errors = Vec::new();
     let mut sources = Vec::new();
@@ -89,18 +98,18 @@ pub fn load(file: &Path, options: &LoadOptions) -> Result<Spec, SpecErrors> {
     let base = keep(base);
     let overlay = overlay.map(keep);
     match (base, overlay) {
-        (Some(base), None) => read(&base, None, options, sources),
-        (Some(base), Some(Some(overlay))) => read(&base, Some(&overlay), options, sources),
+        (Some(base), None) => read(&base, None, options, sources, Files::Read),
+        (Some(base), Some(Some(overlay))) => read(&base, Some(&overlay), options, sources, Files::Read),
         _ => Err(SpecErrors::new(errors, sources)),
     }
 }
 
-/// Reads and checks a spec given as text under a name; for tests and editors.
+/// Reads and checks a spec given as text under a name; for tests and editors. The files that it names are not read.
 pub fn load_str(name: &str, text: &str, options: &LoadOptions) -> Result<Spec, SpecErrors> {
     match Source::from_bytes(name.into(), text.as_bytes().to_vec()) {
         Ok(source) => {
             let source = Arc::new(source);
-            read(&source, None, options, vec![Arc::clone(&source)])
+            read(&source, None, options, vec![Arc::clone(&source)], Files::Leave)
         }
         Err(refused) => {
             let (source, error) = *refused;
@@ -113,7 +122,8 @@ fn read(
     base: &Source,
     overlay: Option<&Source>,
     options: &LoadOptions,
-    sources: Vec<Arc<Source>>,
+    mut sources: Vec<Arc<Source>>,
+    files: Files,
 ) -> Result<Spec, SpecErrors> {
     let mut errors = Vec::new();
     let root = tree::parse(base, &mut errors);
@@ -134,6 +144,9 @@ fn read(
     };
     let decoder = Decoder::new(scope, &root);
     let mut spec = decode::read(&decoder, &base.start(), overlay.map(|overlay| &*overlay.name), &options.set);
+    if files == Files::Read {
+        sources.extend(users::read(&decoder, &mut spec, users::today()));
+    }
     let (mut found, notes) = decoder.finish();
     errors.append(&mut found);
     if !errors.is_empty() {

@@ -161,6 +161,17 @@ impl Spec {
         partition(&self.region)
     }
 
+    /// Whether anything of it is on AWS; a spec of servers alone needs no account.
+    pub fn needs_aws(&self) -> bool {
+        let access = &self.access;
+        self.network.is_some()
+            || !self.buckets.is_empty()
+            || !(access.roles.is_empty() && access.users.is_empty() && access.policies.is_empty())
+            || self.cluster.is_some()
+            || self.hosts.values().any(|host| host.instance().is_some())
+            || self.hosts.is_empty()
+    }
+
     /// Whether anything is encrypted with the stack's own KMS key, so that the key must exist.
     pub fn needs_kms(&self) -> bool {
         self.buckets.values().any(|bucket| *bucket.encryption == Encryption::Kms)

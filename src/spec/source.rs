@@ -19,6 +19,8 @@ pub(super) struct Source {
     pub(super) name: Arc<str>,
     /// Its text without a byte order mark.
     pub(super) text: String,
+    /// Lines (from 1) that no message may show: they hold, or may hold, a secret.
+    pub(super) hidden: Vec<u32>,
 }
 
 /// A file that was refused: what could be read of it, and why.
@@ -28,34 +30,13 @@ impl Source {
     /// Reads a file of at most [`MAX_BYTES`] of UTF-8.
     pub(super) fn read(path: &Path) -> Result<Self, Refused> {
         let name: Arc<str> = path.to_string_lossy().into();
-        let fail = |message: String| {
-            let source = Self { name: name.clone(), text: String::new() };
-            Box::new((source, Diagnostic::general(format!("{name}: {message}"))))
-        };
-        let explain = |error: &io::Error| match error.kind() {
-            io::ErrorKind::NotFound => "there is no such file".to_owned(),
-            io::ErrorKind::PermissionDenied => "the file may not be read by you".to_owned(),
-            _ => format!("cannot be read: {error}"),
-        };
-        // Checked before opening: opening a pipe would wait for a writer.
-        let metadata = path.metadata().map_err(|error| fail(explain(&error)))?;
-        if metadata.is_dir() {
-            return Err(fail("is a folder, not a file".into()));
+        match read_bytes(path, MAX_BYTES, "a spec") {
+            Ok(bytes) => Self::from_bytes(name, bytes),
+            Err(message) => {
+                let error = Diagnostic::general(format!("{name}: {message}"));
+                Err(Box::new((Self { name, text: String::new(), hidden: Vec::new() }, error)))
+            }
         }
-        if !metadata.is_file() {
-            return Err(fail("is not a regular file".into()));
-        }
-        if metadata.len() > MAX_BYTES {
-            return Err(fail(too_large(metadata.len())));
-        }
-        let file = File::open(path).map_err(|error| fail(explain(&error)))?;
-        let mut bytes = Vec::new();
-        // It may grow meanwhile, or be one of /proc's, which all claim to be empty.
-        file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| fail(explain(&error)))?;
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(fail(too_large(bytes.len() as u64)));
-        }
-        Self::from_bytes(name, bytes)
     }
 
     /// Takes bytes as a file's content.
@@ -65,7 +46,7 @@ impl Source {
             Err(error) => {
                 let at = error.utf8_error().valid_up_to();
                 let bytes = error.into_bytes();
-                let source = Self { name, text: String::from_utf8_lossy(&bytes).into_owned() };
+                let source = Self { name, text: String::from_utf8_lossy(&bytes).into_owned(), hidden: Vec::new() };
                 let span = source.span_at_byte(at);
                 let error = Diagnostic::at(&span, format!("byte {at} ({:#04x}) is not valid UTF-8", bytes[at]))
                     .hint("save the file as UTF-8");
@@ -73,7 +54,7 @@ impl Source {
             }
         };
         let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
-        let source = Self { name, text };
+        let source = Self { name, text, hidden: Vec::new() };
         match source.text.bytes().position(|byte| byte == 0) {
             Some(at) => {
                 let span = source.span_at_byte(at);
@@ -85,9 +66,9 @@ impl Source {
         }
     }
 
-    /// A line (from 1) without its end.
+    /// A line (from 1) without its end, where it may be shown.
     pub(super) fn line(&self, number: u32) -> Option<&str> {
-        self.text.lines().nth(number as usize - 1)
+        self.text.lines().nth(number as usize - 1).filter(|_| !self.hidden.contains(&number))
     }
 
     /// The first character of the file.
@@ -104,9 +85,40 @@ impl Source {
     }
 }
 
-fn too_large(bytes: u64) -> String {
-    let size = if bytes > 2 * MAX_BYTES { format!("has {} MiB", bytes / MAX_BYTES) } else { "is too large".into() };
-    format!("{size}; a spec may have 1 MiB at most")
+/// The bytes of a regular file, if they are not more than `limit`; otherwise why not, in words that follow the file's
+/// name.
+pub(super) fn read_bytes(path: &Path, limit: u64, what: &str) -> Result<Vec<u8>, String> {
+    let explain = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "the file may not be read by you".to_owned(),
+        _ => format!("cannot be read: {error}"),
+    };
+    // Checked before opening: opening a pipe would wait for a writer.
+    let metadata = path.metadata().map_err(explain)?;
+    if metadata.is_dir() {
+        return Err("is a folder, not a file".into());
+    }
+    if !metadata.is_file() {
+        return Err("is not a regular file".into());
+    }
+    if metadata.len() > limit {
+        return Err(too_large(metadata.len(), limit, what));
+    }
+    let file = File::open(path).map_err(explain)?;
+    let mut bytes = Vec::new();
+    // It may grow meanwhile, or be one of /proc's, which all claim to be empty.
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(explain)?;
+    if bytes.len() as u64 > limit {
+        return Err(too_large(bytes.len() as u64, limit, what));
+    }
+    Ok(bytes)
+}
+
+fn too_large(bytes: u64, limit: u64, what: &str) -> String {
+    const MIB: u64 = 1024 * 1024;
+    let size = if bytes > 2 * MIB { format!("has {} MiB", bytes / MIB) } else { "is too large".into() };
+    let limit = if limit < MIB { format!("{} KiB", limit / 1024) } else { format!("{} MiB", limit / MIB) };
+    format!("{size}; {what} may have {limit} at most")
 }
 
 /// A count within a file of 1 MiB.

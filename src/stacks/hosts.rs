@@ -110,7 +110,8 @@ impl Stack<'_> {
             after,
             tags: self.tags::<Instance>(name),
         };
-        self.graph.add_at(origin(span), name, resource);
+        let link = self.graph.add_at(origin(span), name, resource);
+        self.instances.insert(name.to_owned(), link);
     }
 }
 

@@ -10,9 +10,12 @@ mod grants;
 mod hosts;
 mod network;
 mod nodes;
+mod people;
+pub mod services;
 mod storage;
 
 pub use cluster::CLUSTER;
+pub use people::places;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,7 +26,7 @@ use engine::{Address, Graph, Inventory, Origin, Ref, Resource};
 
 use crate::{
     cloud::{Cloud, Names, Tags},
-    resources::{Bucket, IamPolicy, IamRole, InstanceProfile, KeyPair, KmsKey, SecurityGroup, Subnet, Vpc},
+    resources::{Bucket, IamPolicy, IamRole, Instance, InstanceProfile, KeyPair, KmsKey, SecurityGroup, Subnet, Vpc},
     spec::{Span, Spec},
 };
 
@@ -66,6 +69,8 @@ fn uses_v2_policies(spec: &Spec) -> bool {
 pub struct Intent {
     /// Users whose access key is to be replaced, by name.
     pub rotate: BTreeSet<String>,
+    /// Whether what is on the hosts belongs to it.
+    pub hosts: bool,
 }
 
 /// Everything that the spec asks for, given what is known to exist: a cluster that was started on demand stays until
@@ -87,12 +92,14 @@ pub async fn build(spec: &Spec, names: &Names, intent: &Intent, known: &Inventor
         policies: BTreeMap::new(),
         roles: BTreeMap::new(),
         profiles: BTreeMap::new(),
+        instances: BTreeMap::new(),
     };
     stack.network();
     stack.access()?;
     stack.storage().await?;
     stack.hosts();
     stack.cluster();
+    stack.on_hosts()?;
     Ok(stack.graph)
 }
 
@@ -115,6 +122,7 @@ struct Stack<'a> {
     policies: BTreeMap<String, Ref<IamPolicy>>,
     roles: BTreeMap<String, Ref<IamRole>>,
     profiles: BTreeMap<String, Ref<InstanceProfile>>,
+    instances: BTreeMap<String, Ref<Instance>>,
 }
 
 impl Stack<'_> {

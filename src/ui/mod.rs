@@ -21,6 +21,16 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// The program's output as a file, for bytes that pass through it and are not text.
+///
+/// # Errors
+///
+/// Where there is no output.
+pub fn output() -> std::io::Result<std::fs::File> {
+    use std::os::fd::AsFd;
+    Ok(std::io::stdout().as_fd().try_clone_to_owned()?.into())
+}
+
 /// Prints what happens, or what the user should know.
 pub fn say(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
@@ -64,4 +74,16 @@ pub fn confirm(question: &str) -> Option<bool> {
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).ok()?;
     Some(answer.trim() == "yes")
+}
+
+/// Asks for a secret without showing it; `None` where nobody is there to answer. Ctrl-C is an error of kind
+/// `Interrupted` where the caller catches the signal; otherwise it ends the process.
+pub fn ask_secret(question: &str) -> std::io::Result<Option<secrecy::SecretString>> {
+    use std::io::IsTerminal;
+    if !std::io::stdin().is_terminal() {
+        return Ok(None);
+    }
+    // On the terminal itself: stdout is for data, and may be a file.
+    let config = rpassword::ConfigBuilder::new().password_feedback_hide().build();
+    Ok(Some(rpassword::prompt_password_with_config(question, config)?.into()))
 }

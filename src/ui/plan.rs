@@ -40,7 +40,7 @@ const ORIGIN_COLUMN: usize = 60;
 /// States that pass by themselves: what is in one is waited for.
 const PASSING: [&str; 5] = ["pending", "provisioning", "creating", "modifying", "attaching"];
 /// The layers in the order in which a reader meets them; others come last.
-const LAYERS: [&str; 5] = ["network", "access", "storage", "hosts", "cluster"];
+const LAYERS: [&str; 6] = ["network", "access", "storage", "hosts", "on the hosts", "cluster"];
 
 /// The whole plan.
 pub fn render(plan: &Plan, heading: &Heading) -> String {
@@ -150,6 +150,9 @@ impl Row<'_> {
         let origin = self.step.origin.as_ref().map(ToString::to_string).or(orphan);
         let why: Vec<String> = gone.into_iter().cloned().chain(origin).collect();
         first_line(text, &line, style, &why.join(", "), heading.width);
+        if let Some(carrier) = &self.step.within {
+            text.push_str(&detailed(&format!("after {carrier}"), heading.width));
+        }
         for detail in self.details(heading) {
             text.push_str(&detailed(&detail, heading.width));
         }

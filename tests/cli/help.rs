@@ -5,8 +5,20 @@ use crate::support::{
     world::endpoint,
 };
 
-const VERBS: [&str; 11] =
-    ["validate", "plan", "apply", "verify", "destroy", "status", "output", "adopt", "schema", "completions", "local"];
+const VERBS: [&str; 12] = [
+    "validate",
+    "plan",
+    "apply",
+    "verify",
+    "destroy",
+    "status",
+    "output",
+    "adopt",
+    "users",
+    "schema",
+    "completions",
+    "local",
+];
 
 #[test]
 fn the_help_of_every_verb_has_examples() {

@@ -20,4 +20,6 @@ mod secrets;
 mod specs;
 mod strict;
 mod terminal;
+mod users_file;
+mod users_hash;
 mod views;

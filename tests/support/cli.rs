@@ -94,6 +94,8 @@ impl Project {
     pub fn new(endpoint: &str, stack: Option<&str>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         copy(&root().join("infra"), &folder.path().join("infra"));
+        copy(&root().join("keys"), &folder.path().join("keys"));
+        std::fs::copy(root().join("users.txt"), folder.path().join("users.txt")).expect("a copied file");
         let project = Self { folder, endpoint: endpoint.to_owned() };
         for name in ["nyc311", "vendas"] {
             let file = format!("infra/{name}.yaml");

@@ -52,6 +52,12 @@ impl<W: World> Graph<W> {
         Ref::to(address)
     }
 
+    /// Forgets the resources that `keep` is false for. Links to them remain, and lead to what stands there already.
+    pub fn retain(&mut self, keep: impl Fn(&Address) -> bool) {
+        self.order.retain(|address| keep(address));
+        self.nodes.retain(|address, _| keep(address));
+    }
+
     /// True when the graph asks for `address`.
     pub fn contains(&self, address: &Address) -> bool {
         self.nodes.contains_key(address)

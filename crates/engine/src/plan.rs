@@ -323,7 +323,8 @@ impl<W: World> Planner<'_, W> {
         let layer = self.order.kind(address.kind).layer;
         let waits = Waits::default();
         let (address, losses) = (address.clone(), Vec::new());
-        self.plan.steps.push(Step { address, layer, action, id, replaces, origin, within: None, losses, waits });
+        let within = None;
+        self.plan.steps.push(Step { address, layer, action, id, replaces, origin, within, losses, waits });
         self.plan.steps.last_mut().expect("a step was just added")
     }
 }

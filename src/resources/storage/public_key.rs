@@ -1,40 +1,20 @@
 //! Public keys in OpenSSH's one-line form: which are good enough, and when two are the same.
 
-use anyhow::{Context, bail, ensure};
+use anyhow::bail;
 use engine::Result;
-use ssh_key::{PublicKey, public::KeyData};
 
-/// Shorter ones are within reach of an attacker with means. Source: NIST SP 800-131A Rev. 2, table 2.
-const LEAST_RSA_BITS: usize = 2048;
+use crate::credentials::public_key::PublicKey;
 
-/// Reads a public key and says what is wrong with one that should not open a host.
-pub fn check_public_key(line: &str) -> Result<PublicKey> {
-    ensure!(
-        !line.contains("PRIVATE KEY"),
-        "this is a private key, which nobody else may see: give the public one, from the file that ends in .pub"
-    );
+/// Says what is wrong with a public key that EC2 refuses, or that should not open a host.
+pub fn check_public_key(line: &str) -> Result<()> {
+    if let Err(refusal) = PublicKey::parse(line) {
+        bail!("{}: {}", refusal.message, refusal.hint);
+    }
     // Source: ImportKeyPair in the Amazon EC2 API reference.
     match line.split_whitespace().next().unwrap_or_default() {
-        "ssh-dss" => bail!("DSA keys are too weak, and sshd no longer takes them: use ed25519"),
-        other if other.starts_with("ecdsa-") || other.starts_with("sk-") => {
-            bail!("EC2 takes ed25519 and RSA keys, not {other}")
-        }
-        _ => {}
+        "ssh-ed25519" | "ssh-rsa" => Ok(()),
+        other => bail!("EC2 takes ed25519 and RSA keys, not {other}"),
     }
-    let key = PublicKey::from_openssh(line.trim()).context("this is not a public key as OpenSSH writes it")?;
-    if let KeyData::Rsa(rsa) = key.key_data() {
-        let bits = bits(rsa.n.as_positive_bytes().unwrap_or_default());
-        ensure!(
-            bits >= LEAST_RSA_BITS,
-            "an RSA key of {bits} bits is too weak: use ed25519, or RSA of {LEAST_RSA_BITS} bits at least"
-        );
-    }
-    Ok(key)
-}
-
-fn bits(number: &[u8]) -> usize {
-    let skipped = number.iter().take_while(|byte| **byte == 0).count();
-    number.get(skipped).map_or(0, |first| (number.len() - skipped) * 8 - first.leading_zeros() as usize)
 }
 
 /// A key without its comment: two that agree in this are the same.

@@ -12,9 +12,11 @@ use super::{
         shape::{Kind, Object, Shape, optional, required},
         tables::{IMAGES, type_malformed},
         tree::{Data, Key, Node},
+        users::good_login,
     },
     Decoder, Fields, key,
 };
+use crate::credentials::public_key::PublicKey;
 
 /// A host.
 pub(super) static HOST: Object = Object {
@@ -24,6 +26,11 @@ pub(super) static HOST: Object = Object {
         optional("subnet", "The subnet that it is made in.", Shape::Name(Kind::Subnet)),
         optional("address", "Host name or address of a server that exists already; nothing on AWS is made for it.", Shape::Text),
         optional("port", "The SSH port of a server that exists already; 22 unless said.", Shape::Integer(1, 65_535)),
+        optional(
+            "host_key",
+            "The SSH key that a server which exists already must show (`ssh-ed25519 AAAA…`); one that `~/.ssh/known_hosts` has unless said.",
+            Shape::Text,
+        ),
         optional("type", "The instance type.", Shape::Form(r"^([a-z][a-z0-9-]*\.[a-z0-9-]+|.*\$\{.*)$", "t3.micro"))
             .also(&["instance_type", "size"]),
         optional(
@@ -80,13 +87,18 @@ static USERS: Object = Object {
         ),
         optional(
             "sudo",
-            "Whether they may become root unless their line says otherwise; true unless said.",
+            "Whether they may become root unless their line says otherwise; true unless said. Those without a password are not asked for one.",
             Shape::Boolean,
         ),
         optional(
             "password",
-            "A file with the sha512-crypt hash of one password for all; no passwords unless said.",
+            "A file with one password for all whose line names none: a sha512-crypt hash (`infra users hash`) or, readable by you alone, the password; no passwords unless said. SSH takes keys only: it is for sudo.",
             Shape::Text,
+        ),
+        optional(
+            "change_password",
+            "Whether the password must be changed at the first login, and is then left alone; false unless said.",
+            Shape::Boolean,
         ),
         optional("departed", "What happens to those who left the file; `lock` unless said.", Shape::Word(DEPARTED)),
     ],
@@ -153,7 +165,20 @@ fn server(fields: &Fields<'_, '_>) -> Option<Server> {
         fields.decoder.report(error.hint("the login stands in `login`, the port in `port`"));
     }
     let port = fields.integer("port").map(|port| port.map(|port| u16::try_from(port).unwrap_or(22)));
-    Some(Server { address, port: port.unwrap_or_else(|| fields.default(22)) })
+    let host_key = fields.node("host_key").and_then(|node| {
+        let (key, _) = fields.decoder.fixed_shown(node, &fields.what("host_key"))?;
+        match PublicKey::parse(&key) {
+            Ok(good) => Some(key.map(|_| good.material().to_owned())),
+            Err(refused) => {
+                let error = Diagnostic::at(&node.span, format!("`host_key`: {}", refused.message));
+                fields
+                    .decoder
+                    .report(error.hint("`ssh-keyscan HOST` shows a host's keys; compare with the host's own"));
+                None
+            }
+        }
+    });
+    Some(Server { address, port: port.unwrap_or_else(|| fields.default(22)), host_key })
 }
 
 fn instance(fields: &Fields<'_, '_>) -> Option<Instance> {
@@ -294,13 +319,6 @@ fn login(fields: &Fields<'_, '_>) -> Option<Spanned<String>> {
     Some(login)
 }
 
-/// Whether `useradd` takes a login.
-fn good_login(login: &str) -> bool {
-    login.len() <= 32
-        && login.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && login.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_')
-}
-
 fn users(fields: &Fields<'_, '_>) -> Option<Spanned<HostUsers>> {
     let decoder = fields.decoder;
     let (key, node) = fields.entry("users")?;
@@ -313,16 +331,22 @@ fn users(fields: &Fields<'_, '_>) -> Option<Spanned<HostUsers>> {
         let file = fields.path("users")?;
         let (keys, span) = (beside(&file), file.span.clone());
         let (sudo, departed) = (fields.default(true), fields.default(Departed::Lock));
-        return Some(Spanned::new(HostUsers { file, keys, sudo, password: None, departed }, span));
+        let change_password = fields.default(false);
+        let people = Vec::new();
+        let users = HostUsers { file, keys, sudo, password: None, change_password, departed, people };
+        return Some(Spanned::new(users, span));
     }
     let users = Fields::open(decoder, &USERS, fields.what("users"), &key.span, node)?;
     let (file, keys, password) = (users.path("file"), users.path("keys"), users.path("password"));
     let sudo = users.boolean_or("sudo", true);
+    let change_password = users.boolean_or("change_password", false);
     let departed = users
         .word("departed")
         .map(|word| word.map(|word| if word == "delete" { Departed::Delete } else { Departed::Lock }));
     let departed = departed.unwrap_or_else(|| users.default(Departed::Lock));
     let file = file?;
     let keys = keys.map_or_else(|| beside(&file), |keys| keys.value);
-    Some(Spanned::new(HostUsers { file, keys, sudo, password, departed }, key.span.clone()))
+    let people = Vec::new();
+    let users = HostUsers { file, keys, sudo, password, change_password, departed, people };
+    Some(Spanned::new(users, key.span.clone()))
 }

@@ -227,10 +227,15 @@ impl Decoder<'_> {
 
     /// Expands `~` and joins a relative path to the folder of a file.
     pub(super) fn find_path(&self, written: &str, file: &str) -> PathBuf {
+        self.find_in(written, Path::new(file).parent().unwrap_or(Path::new("")))
+    }
+
+    /// Expands `~` and joins a relative path to a folder.
+    pub(in crate::spec) fn find_in(&self, written: &str, folder: &Path) -> PathBuf {
         let home = || (self.scope.env)("HOME").filter(|home| !home.is_empty());
         match written.strip_prefix('~').and_then(|rest| Some((rest.strip_prefix('/').unwrap_or(rest), home()?))) {
             Some((rest, home)) if written == "~" || written.starts_with("~/") => Path::new(&home).join(rest),
-            _ => Path::new(file).parent().unwrap_or(Path::new("")).join(written),
+            _ => folder.join(written),
         }
     }
 

@@ -4,7 +4,7 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use ipnet::IpNet;
 
-use super::{FilePath, Spanned, Table, Text};
+use super::{super::users::Person, FilePath, Spanned, Table, Text};
 
 /// An SSH key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +69,8 @@ pub struct Server {
     pub address: Spanned<Text>,
     /// Its SSH port; 22 by default.
     pub port: Spanned<u16>,
+    /// The key that it must show: `ssh-ed25519 AAAA…`. Absent: one that `~/.ssh/known_hosts` has.
+    pub host_key: Option<Spanned<String>>,
 }
 
 /// An EC2 instance. Always: encrypted disk, `IMDSv2` only.
@@ -219,16 +221,22 @@ pub enum PortSource {
 /// People with logins on a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostUsers {
-    /// The file that lists them (`users.txt`), read when the stack is built.
+    /// The file that lists them (`users.txt`).
     pub file: Spanned<FilePath>,
     /// Folder of their public keys, `LOGIN.pub` each; `keys` beside the file by default.
     pub keys: FilePath,
-    /// Whether they may become root unless their line says otherwise; true as in the seed.
+    /// Whether they may become root unless their line says otherwise; true unless said.
     pub sudo: Spanned<bool>,
-    /// A file that holds the one password for all, as a sha512-crypt hash; absent: no passwords.
+    /// A file that holds one password for all whose line names none: a sha512-crypt hash or, where only its owner can
+    /// read it, the password itself. Absent: no passwords.
     pub password: Option<Spanned<FilePath>>,
+    /// Whether the password is only the first one: it must be changed at the first login, and what they chose then is
+    /// left alone. False unless said.
+    pub change_password: Spanned<bool>,
     /// What happens to those who left the file.
     pub departed: Spanned<Departed>,
+    /// Who they are, in the order of the file, read with the spec; empty for a spec read by [`super::super::load_str`].
+    pub people: Vec<Person>,
 }
 
 /// What happens to a user who left the file.

@@ -38,7 +38,7 @@ static LUIGI: Object = Object {
     doc: "luigi's scheduler, on the private address only.",
     fields: &[
         optional("port", "Port of its page; 8082 unless said.", Shape::Integer(1_024, 65_535)),
-        optional("version", "Its version, in quotes; a tested one unless said.", Shape::Form(VERSION, "\"3.6.0\"")),
+        optional("version", "Its version, in quotes: 3.8.1 unless said, or 3.6.0.", Shape::Form(VERSION, "\"3.6.0\"")),
         optional("history", "How long finished tasks are kept; 14d unless said.", Shape::Duration),
     ],
 };
@@ -51,7 +51,7 @@ static AIRFLOW: Object = Object {
         optional("version", "Its version; 2.8.0 unless said.", Shape::Form(VERSION, "\"2.8.0\"")),
         optional(
             "python",
-            "Python's version, in quotes; \"3.10\" unless said.",
+            "Python's version, in quotes; \"3.10\" unless said, or \"3.11\".",
             Shape::Form(r"^(3\.\d+|.*\$\{.*)$", "\"3.10\""),
         ),
         optional(
@@ -62,6 +62,11 @@ static AIRFLOW: Object = Object {
         optional("admin", "Its administrator's login; `admin` unless said.", Shape::Text),
     ],
 };
+
+/// The versions of luigi, Airflow and Airflow's Python that `templates/hosts/` has a pinned set of packages for.
+const LUIGI_VERSIONS: &[&str] = &["3.8.1", "3.6.0"];
+const AIRFLOW_VERSIONS: &[&str] = &["2.8.0"];
+const AIRFLOW_PYTHONS: &[&str] = &["3.10", "3.11"];
 
 const VERSION: &str = r"^(\d+\.\d+\.\d+|.*\$\{.*)$";
 
@@ -100,19 +105,33 @@ fn docker(fields: &Fields<'_, '_>) -> Service {
 
 fn luigi(fields: &Fields<'_, '_>) -> Service {
     let history = fields.duration("history").unwrap_or_else(|| fields.default(Duration::from_hours(14 * 24)));
-    Service::Luigi(Luigi { port: port(fields, 8_082), version: version(fields, "version", 3), history })
+    if *history < Duration::from_hours(24) {
+        let error = Diagnostic::at(&history.span, format!("{} must be a day at least", fields.what("history")));
+        fields.decoder.report(error.hint("e.g. 14d"));
+    }
+    Service::Luigi(Luigi { port: port(fields, 8_082), version: version(fields, "version", LUIGI_VERSIONS), history })
 }
 
 fn airflow(fields: &Fields<'_, '_>) -> Service {
     let text =
-        |name, parts, default: &str| version(fields, name, parts).unwrap_or_else(|| fields.default(default.to_owned()));
+        |name, known: &[&str]| version(fields, name, known).unwrap_or_else(|| fields.default(known[0].to_owned()));
     Service::Airflow(Airflow {
         port: port(fields, 8_080),
-        version: text("version", 3, "2.8.0"),
-        python: text("python", 2, "3.10"),
+        version: text("version", AIRFLOW_VERSIONS),
+        python: text("python", AIRFLOW_PYTHONS),
         standalone: fields.boolean_or("standalone", false),
-        admin: fields.fixed("admin").unwrap_or_else(|| fields.default("admin".to_owned())),
+        admin: admin(fields).unwrap_or_else(|| fields.default("admin".to_owned())),
     })
+}
+
+/// The administrator's login. It stands in a unit of systemd, where blanks and `%` have a meaning.
+fn admin(fields: &Fields<'_, '_>) -> Option<Spanned<String>> {
+    let (login, shown) = fields.decoder.fixed_shown(fields.node("admin")?, &fields.what("admin"))?;
+    if !super::good_login(&login) {
+        let error = Diagnostic::at(&login.span, format!("{} cannot be `{shown}`", fields.what("admin")));
+        fields.decoder.report(error.hint("lower-case letters, digits, `-` and `_`, e.g. admin"));
+    }
+    Some(login)
 }
 
 fn port(fields: &Fields<'_, '_>, default: u16) -> Spanned<u16> {
@@ -120,16 +139,13 @@ fn port(fields: &Fields<'_, '_>, default: u16) -> Spanned<u16> {
     port.unwrap_or_else(|| fields.default(default))
 }
 
-fn version(fields: &Fields<'_, '_>, name: &'static str, parts: usize) -> Option<Spanned<String>> {
+/// One of the versions that are known; the first is the default.
+fn version(fields: &Fields<'_, '_>, name: &'static str, known: &[&str]) -> Option<Spanned<String>> {
     let (version, shown) = fields.decoder.fixed_shown(fields.node(name)?, &fields.what(name))?;
-    let good = version.split('.').count() == parts
-        && version
-            .split('.')
-            .all(|part| !part.is_empty() && part.len() < 5 && part.chars().all(|c| c.is_ascii_digit()));
-    if !good {
+    if !known.contains(&version.as_str()) {
         let error = Diagnostic::at(&version.span, format!("{} cannot be `{shown}`", fields.what(name)));
-        let example = if parts == 2 { "\"3.10\"" } else { "\"2.8.0\"" };
-        fields.decoder.report(error.hint(format!("{parts} numbers with dots, e.g. {example}")));
+        let known = known.iter().map(|known| format!("\"{known}\"")).collect::<Vec<_>>().join(" or ");
+        fields.decoder.report(error.hint(format!("infra has a tested set of packages for {known}")));
     }
     Some(version)
 }
