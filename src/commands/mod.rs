@@ -4,10 +4,12 @@ mod adopt;
 mod apply;
 mod completions;
 mod destroy;
+mod examine;
 mod local;
 mod output;
 mod plan;
 mod planfile;
+mod region;
 mod run;
 mod schema;
 mod select;
@@ -88,6 +90,14 @@ pub struct Changing {
     /// Prints one JSON event a line on stdout instead of progress.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Leave to delete data.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct Emptying {
+    /// Deletes what is in a bucket with it, every version; without this, a bucket that holds data is refused.
+    #[arg(long)]
+    pub empty_buckets: bool,
 }
 
 #[derive(Debug, Subcommand)]
