@@ -1,4 +1,4 @@
-"""python -m infra_local up|down|status|reset|logs|serve."""
+"""python -m infra_local up|down|status|reset|logs|serve; and `hosts`, which `up --hosts` runs in the background."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from infra_local import __version__, daemon
+from infra_local.bodies import keeper
 from infra_local.settings import SPEEDS, prepare_environment, settings
 
 DEFAULT_PORT = 5566
@@ -32,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
         ("status", "print what runs, as JSON"),
         ("reset", "make the account empty again"),
         ("logs", "print the daemon's log"),
+        ("hosts", "run the hosts of a daemon that runs; for `up --hosts`"),
     ):
         verb = verbs.add_parser(name, help=text)
         verb.add_argument("--home", help="where state, log and pid are kept")
@@ -41,6 +43,8 @@ def _parser() -> argparse.ArgumentParser:
             verb.add_argument("--lag", type=float, default=0.0, metavar="SECONDS", help="describes lag behind creates")
             verb.add_argument("--default-roles", choices=("assumed", "required"), default="assumed")
             verb.add_argument("--stock", action="store_true", help="unmodified moto")
+        if name == "up":
+            verb.add_argument("--hosts", action="store_true", help="give its instances real bodies (Linux, root)")
         if name == "serve":
             verb.add_argument("--memory", action="store_true", help="keep no state on disk")
         if name == "logs":
@@ -52,6 +56,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return _run(options)
+    except keeper.HostsError as error:
+        # The word is for programs: a test that cannot run says why.
+        print(json.dumps({"error": error.code, "message": str(error)}))
+        print(error, file=sys.stderr)
+        return 1
     except daemon.DaemonError as error:
         print(error, file=sys.stderr)
         return 1
@@ -69,8 +78,11 @@ def _run(options: argparse.Namespace) -> int:
         return daemon.serve(home if options.home or not options.memory else None, options.port, options.memory)
     if options.verb == "up":
         return _up(options, home)
+    if options.verb == "hosts":
+        return keeper.serve(home)
     if options.verb == "down":
-        print(json.dumps({"stopped": daemon.down(home)}))
+        hosts = keeper.down(home)
+        print(json.dumps({"stopped": daemon.down(home), "hosts": hosts}))
         return 0
     if options.verb == "logs":
         print(daemon.log_tail(home, options.lines))
@@ -87,7 +99,16 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _say(text: str) -> None:
+    """Progress for whoever waits; the answer is the last line."""
+    print(json.dumps({"say": text}), flush=True)
+
+
 def _up(options: argparse.Namespace, home: Path) -> int:
+    if options.hosts:
+        if options.stock:
+            raise keeper.HostsError("stock", "stock moto has no hosts: leave out --stock or --hosts")
+        keeper.prepare(home, _say)
     given = ["--port", str(options.port), "--speed", options.speed, "--lag", str(options.lag)]
     given += ["--default-roles", options.default_roles] + (["--stock"] if options.stock else [])
     known, already = daemon.up(home, given)
@@ -95,5 +116,6 @@ def _up(options: argparse.Namespace, home: Path) -> int:
         raise daemon.DaemonError(
             f"a {'stock' if known['stock'] else 'strict'} cloud is up in {home}: end it first, or name another --home"
         )
-    print(json.dumps({**known, "already": already}))
+    hosts = {"hosts": keeper.up(home, known)} if options.hosts else {}
+    print(json.dumps({**known, "already": already, **hosts}))
     return 0

@@ -20,6 +20,7 @@ class Clock:
         self.queue: list[tuple[float, int, str, tuple]] = []
         self.sequence = itertools.count()
         self.handlers: dict[str, Callable] = {}
+        self.listeners: list[Callable[[], None]] = []
 
     def on(self, kind: str) -> Callable:
         def register(handler: Callable) -> Callable:
@@ -44,6 +45,9 @@ class Clock:
                 self.handlers[kind](*arguments)
             except Exception:
                 log.exception("transition %s%r", kind, arguments)
+        if due:
+            for tell in self.listeners:
+                tell()
         return bool(due)
 
     def dump(self) -> list:

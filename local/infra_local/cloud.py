@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from infra_local import __version__, state
+from infra_local.bodies.registry import registry
 from infra_local.calls import calls
 from infra_local.clock import clock
 from infra_local.server import Application
@@ -36,6 +37,7 @@ class Cloud:
 
             strict.install()
         self.application = Application()
+        clock.listeners.append(registry.changed)
         if home:
             state.load(home)
 
@@ -45,6 +47,7 @@ class Cloud:
             return
         self.last_write = time.time()
         self.dirty_since = self.dirty_since or self.last_write
+        registry.changed()
 
     def _save_is_due(self) -> bool:
         now = time.time()
@@ -90,7 +93,36 @@ class Cloud:
 
                 strict.reset()
         self.dirty_since = time.time()
+        registry.changed()
         self.save()
+
+    def wanted_bodies(self, after: int, seconds: float) -> dict:
+        """The hosts that there should be, once something is newer than version `after` or the time is over."""
+        from infra_local.strict import ec2_bodies
+
+        version = registry.wait(after, seconds)
+        with self.application.lock:
+            return {"version": version, "bodies": ec2_bodies.wanted()}
+
+    def take_bodies(self, told: dict) -> dict:
+        """What the hosts' supervisor reports."""
+        if settings.stock:
+            raise ValueError("stock moto has no hosts")
+        from infra_local.strict import ec2_bodies
+
+        with self.application.lock:
+            ec2_bodies.take(told)
+            clock.settle()
+        return {}
+
+    def hosts(self) -> dict | None:
+        """How the hosts are; nothing where there are none."""
+        if settings.stock or not registry.is_up():
+            return None
+        from infra_local.strict import ec2_bodies
+
+        with self.application.lock:
+            return registry.status([w["instance"] for w in ec2_bodies.wanted() if w["running"]])
 
     def inject(self, given: dict) -> dict:
         if settings.stock:
@@ -110,4 +142,5 @@ class Cloud:
             "uptime": round(time.time() - self.started, 3),
             "calls": calls.report()["total"],
             "failures_pending": len(calls.failures),
+            "hosts": self.hosts(),
         }

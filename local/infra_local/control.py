@@ -33,6 +33,8 @@ def _route(cloud, method: str, name: str, given: dict):
         if _truthy(given.get("reset")):
             calls.reset()
         return report
+    if (method, name) == ("GET", "bodies"):
+        return cloud.wanted_bodies(int(given.get("after", -1)), float(given.get("wait", 0)))
     if method != "POST":
         return None
     if name == "speed":
@@ -49,6 +51,8 @@ def _route(cloud, method: str, name: str, given: dict):
         calls.reset()
     elif name == "fail":
         return calls.fail(given)
+    elif name == "bodies":
+        return cloud.take_bodies(given)
     elif name == "inject":
         return cloud.inject(given)
     else:

@@ -32,7 +32,7 @@ def prepare_home(home: Path) -> None:
     home.chmod(0o700)
 
 
-def _began(pid: int) -> str | None:
+def process_began(pid: int) -> str | None:
     """When a process began, in kernel ticks: with the pid it names one process for good."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
@@ -53,7 +53,7 @@ def find(home: Path) -> dict | None:
     """The running daemon of this directory, or nothing; a stale file is nothing."""
     try:
         known = json.loads((home / _FILE).read_text())
-        if _began(int(known["pid"])) == known["began"]:
+        if process_began(int(known["pid"])) == known["began"]:
             return known
     except (OSError, ValueError, KeyError):
         pass
@@ -88,7 +88,7 @@ def up(home: Path, serve_arguments: list[str], wait: float = 60.0) -> tuple[dict
                 stderr=log,
                 start_new_session=True,
                 cwd="/",
-                env={**os.environ, "PYTHONPATH": _python_path()},
+                env={**os.environ, "PYTHONPATH": python_path()},
                 close_fds=True,
             )
         deadline = time.monotonic() + wait
@@ -103,7 +103,8 @@ def up(home: Path, serve_arguments: list[str], wait: float = 60.0) -> tuple[dict
         raise DaemonError(f"the local cloud did not answer within {wait:.0f} s:\n{log_tail(home)}")
 
 
-def _python_path() -> str:
+def python_path() -> str:
+    """Where a child finds this package."""
     here = str(Path(__file__).resolve().parent.parent)
     given = os.environ.get("PYTHONPATH")
     return f"{here}{os.pathsep}{given}" if given else here
@@ -119,7 +120,7 @@ def down(home: Path, wait: float = 30.0) -> bool:
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + wait
     while time.monotonic() < deadline:
-        if _began(pid) != known["began"]:
+        if process_began(pid) != known["began"]:
             (home / _FILE).unlink(missing_ok=True)
             return True
         time.sleep(0.02)
@@ -158,7 +159,7 @@ def serve(home: Path | None, port: int, memory: bool) -> int:
         "endpoint": f"http://127.0.0.1:{port}",
         "port": port,
         "pid": os.getpid(),
-        "began": _began(os.getpid()),
+        "began": process_began(os.getpid()),
         "version": __version__,
         "stock": settings.stock,
     }

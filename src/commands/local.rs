@@ -1,15 +1,23 @@
 //! `infra local`.
 
+use std::{ffi::OsString, path::PathBuf};
+
 use clap::{Args, Subcommand};
 
 use super::Globals;
-use crate::{error::Result, local, ui, workspace::Workspace};
+use crate::{
+    error::{Failure, Result},
+    local, ui,
+    workspace::Workspace,
+};
 
 /// Runs AWS on this machine: a strict emulator on loopback that keeps its state. No account, no costs.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   infra local up
+  infra local up --hosts
+  infra local exec -- ssh admin@198.18.7.9
   infra --local apply -f infra/nyc311.yaml
   infra local logs
   infra local down")]
@@ -28,6 +36,26 @@ enum LocalVerb {
         /// For how many seconds describes do not show what was just created.
         #[arg(long, value_name = "SECONDS")]
         lag: Option<f64>,
+        /// Gives its instances real hosts: Linux with systemd and sshd, in networks of their own (Linux, as root).
+        #[arg(long)]
+        hosts: bool,
+    },
+    /// Runs a command in the network from which the hosts' public addresses are reached.
+    Exec {
+        /// The command and its arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+        command: Vec<OsString>,
+    },
+    /// Connects its input and output with a host: ssh's `ProxyCommand`.
+    #[command(hide = true)]
+    Connect {
+        /// The hosts' gateway; this project's where nothing is said.
+        #[arg(long, value_name = "SOCKET")]
+        gateway: Option<PathBuf>,
+        /// The host's address.
+        host: String,
+        /// Its port.
+        port: u16,
     },
     /// Ends it; what it holds is kept for the next `up`.
     Down,
@@ -45,22 +73,37 @@ enum LocalVerb {
 
 impl Local {
     pub(super) async fn run(self, globals: &Globals) -> Result {
+        if let LocalVerb::Connect { gateway: Some(gateway), host, port } = &self.verb {
+            return Ok(local::connect(gateway, host, *port)?);
+        }
         let workspace = match &globals.file {
             Some(file) => Workspace::of(file),
             None => Workspace::here(),
         };
         workspace.prepare()?;
         match self.verb {
-            LocalVerb::Up { speed, lag } => {
-                let state = local::up(&workspace, &local::Settings { speed, lag }).await?;
+            LocalVerb::Up { speed, lag, hosts } => {
+                let state = local::up(&workspace, &local::Settings { speed, lag, hosts }).await?;
                 ui::say(&format!("The local cloud is up at {} ({}).", state.endpoint, state.summary()));
+                if hosts {
+                    ui::say("Each instance that runs is a real host now. Their disks last until `infra local down`.");
+                }
+            }
+            LocalVerb::Exec { command } => local::execute(&workspace, &command).await?,
+            LocalVerb::Connect { gateway: _, host, port } => {
+                let state = local::status(&workspace).await?;
+                let hosts = state.and_then(|state| state.hosts);
+                let hosts = hosts.ok_or_else(|| Failure::new("the local cloud's instances have no hosts"))?;
+                local::connect(&hosts.gateway, &host, port)?;
             }
             LocalVerb::Down => {
-                let was_up = local::down(&workspace).await?;
-                ui::say(if was_up {
-                    "The local cloud is down; what it holds is kept."
-                } else {
-                    "The local cloud was not up."
+                let ended = local::down(&workspace).await?;
+                ui::say(match ended {
+                    local::Ended { hosts: true, .. } => {
+                        "The local cloud is down; what it holds is kept, but for its hosts: their disks are gone."
+                    }
+                    local::Ended { cloud: true, .. } => "The local cloud is down; what it holds is kept.",
+                    local::Ended { .. } => "The local cloud was not up.",
                 });
             }
             LocalVerb::Status { json } => match local::status(&workspace).await? {

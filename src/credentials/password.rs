@@ -169,7 +169,7 @@ pub enum HashKind {
     Bcrypt,
     /// `$1$`: legacy.
     Md5,
-    /// 13 characters, or BSDi's 20 that begin with `_`: legacy.
+    /// 13 characters, or `BSDi`'s 20 that begin with `_`: legacy.
     Des,
     /// Begins with `!` or `*`: no password opens it.
     Locked,

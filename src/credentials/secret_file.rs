@@ -48,7 +48,8 @@ impl SecretFile {
 
     /// Whether only its owner can read it.
     pub fn is_private(&self) -> bool {
-        self.mode & 0o077 == 0
+        // Six bits are the group's and the others'.
+        self.mode.trailing_zeros() >= 6
     }
 }
 

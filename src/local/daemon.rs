@@ -1,6 +1,9 @@
 //! Talking to the daemon on loopback.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, ensure};
 use serde_json::Value;
@@ -25,10 +28,11 @@ pub(super) async fn find(home: &Path) -> Option<State> {
     State::try_from(told).ok()
 }
 
-/// By how much the describes of a cloud that somebody else started lag; nothing where it cannot tell.
-pub(super) async fn lag(endpoint: &str) -> Duration {
+/// How a cloud that somebody else started runs: its lag, and the way to its hosts; nothing where it cannot tell.
+pub(super) async fn told(endpoint: &str) -> (Duration, Option<PathBuf>) {
     let status = request(endpoint, "GET", "status", "").await.unwrap_or_default();
-    Duration::try_from_secs_f64(status["lag"].as_f64().unwrap_or_default()).unwrap_or_default()
+    let lag = Duration::try_from_secs_f64(status["lag"].as_f64().unwrap_or_default()).unwrap_or_default();
+    (lag, status["hosts"]["gateway"].as_str().map(PathBuf::from))
 }
 
 /// Tells the daemon something.

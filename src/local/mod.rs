@@ -4,16 +4,21 @@
 //! dependencies into an environment of its own in the user's cache folder; each project's state lies in its `.infra/`.
 
 mod daemon;
+mod hosts;
 mod install;
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, process::Stdio, time::Duration};
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::process::Command;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    process::Command,
+};
 
+pub use self::hosts::{Bodies, connect, execute};
 use crate::{cloud::Target, ui, workspace::Workspace};
 
 /// How long things take on the local cloud.
@@ -34,6 +39,8 @@ pub struct Settings {
     pub speed: Option<Speed>,
     /// By how many seconds describes lag behind creates.
     pub lag: Option<f64>,
+    /// Whether its instances get real hosts; those that are there stay where nothing is said.
+    pub hosts: bool,
 }
 
 /// A local cloud that runs.
@@ -45,6 +52,8 @@ pub struct State {
     pub lag: Duration,
     /// How long things take.
     pub speed: String,
+    /// The hosts of its instances, where they have any.
+    pub hosts: Option<Bodies>,
     /// What it said of itself.
     pub json: Value,
 }
@@ -52,11 +61,12 @@ pub struct State {
 impl State {
     /// How it runs, in a few words.
     pub fn summary(&self) -> String {
-        if self.lag.is_zero() {
-            format!("speed {}", self.speed)
-        } else {
-            format!("speed {}, describes lag {} s", self.speed, self.lag.as_secs_f64())
+        let mut words = vec![format!("speed {}", self.speed)];
+        if !self.lag.is_zero() {
+            words.push(format!("describes lag {} s", self.lag.as_secs_f64()));
         }
+        words.extend(self.hosts.as_ref().map(Bodies::summary));
+        words.join(", ")
     }
 }
 
@@ -67,6 +77,8 @@ struct Told {
     speed: String,
     #[serde(default)]
     lag: f64,
+    #[serde(default)]
+    hosts: Option<Bodies>,
 }
 
 impl TryFrom<Value> for State {
@@ -75,7 +87,7 @@ impl TryFrom<Value> for State {
     fn try_from(json: Value) -> anyhow::Result<Self> {
         let told: Told = serde_json::from_value(json.clone()).context("the local cloud's status cannot be read")?;
         let lag = Duration::try_from_secs_f64(told.lag).unwrap_or_default();
-        Ok(Self { endpoint: told.endpoint, lag, speed: told.speed, json })
+        Ok(Self { endpoint: told.endpoint, lag, speed: told.speed, hosts: told.hosts, json })
     }
 }
 
@@ -88,15 +100,16 @@ const ENDPOINT_VARIABLE: &str = "INFRA_LOCAL_ENDPOINT";
 /// The local cloud's address; starts it, and installs it first, where needed.
 pub async fn ensure_up(workspace: &Workspace) -> anyhow::Result<Target> {
     if let Ok(endpoint) = std::env::var(ENDPOINT_VARIABLE) {
-        let lag = daemon::lag(&endpoint).await;
-        return Ok(Target::Local { endpoint, lag, gateway: None });
+        let (lag, gateway) = daemon::told(&endpoint).await;
+        return Ok(Target::Local { endpoint, lag, gateway });
     }
     let home = absolute(workspace)?;
     let state = match daemon::find(&home).await {
         Some(state) if is_current(&home) => state,
         _ => up(workspace, &Settings::default()).await?,
     };
-    Ok(Target::Local { endpoint: state.endpoint, lag: state.lag, gateway: None })
+    let gateway = state.hosts.map(|hosts| hosts.gateway);
+    Ok(Target::Local { endpoint: state.endpoint, lag: state.lag, gateway })
 }
 
 /// Starts it; one that runs already takes on what `settings` say.
@@ -108,17 +121,21 @@ pub async fn up(workspace: &Workspace, settings: &Settings) -> anyhow::Result<St
     if let Some(state) = running.filter(|_| !is_current(&home)) {
         settings.speed = settings.speed.or_else(|| Speed::from_str(&state.speed, true).ok());
         settings.lag = settings.lag.or(Some(state.lag.as_secs_f64()));
+        settings.hosts |= state.hosts.is_some();
         ui::say("Restarting the local cloud: it is another version's. What it holds is kept.");
         down(workspace).await?;
         down_now = true;
     }
-    if down_now {
+    if down_now || settings.hosts {
         let speed = settings.speed.unwrap_or(Speed::Fast).to_possible_value().expect("no speed is hidden");
         let lag = settings.lag.unwrap_or(0.0).to_string();
         let python = install::ensure().await?;
-        run(python, &home, &["up", "--port", "0", "--speed", speed.get_name(), "--lag", &lag]).await?;
+        let mut arguments = vec!["up", "--port", "0", "--speed", speed.get_name(), "--lag", &lag];
+        arguments.extend(settings.hosts.then_some("--hosts"));
+        run(python, &home, &arguments).await?;
         std::fs::write(home.join(PACKAGE_FILE), install::package())?;
-    } else {
+    }
+    if !down_now {
         if let Some(speed) = settings.speed {
             let speed = speed.to_possible_value().expect("no speed is hidden");
             daemon::tell(&home, "speed", &serde_json::json!({ "speed": speed.get_name() })).await?;
@@ -130,14 +147,24 @@ pub async fn up(workspace: &Workspace, settings: &Settings) -> anyhow::Result<St
     daemon::find(&home).await.context("the local cloud started but does not answer; see `infra local logs`")
 }
 
-/// Ends it; says whether it ran.
-pub async fn down(workspace: &Workspace) -> anyhow::Result<bool> {
+/// What `down` ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ended {
+    /// The local cloud ran.
+    pub cloud: bool,
+    /// Its instances had hosts.
+    pub hosts: bool,
+}
+
+/// Ends it and its hosts; says what there was.
+pub async fn down(workspace: &Workspace) -> anyhow::Result<Ended> {
     let home = absolute(workspace)?;
-    if !home.join(daemon::FILE).exists() {
-        return Ok(false);
+    if !home.join(daemon::FILE).exists() && !home.join(hosts::FILE).exists() {
+        return Ok(Ended::default());
     }
     let told = run(install::ensure().await?, &home, &["down"]).await?;
-    Ok(told["stopped"].as_bool().unwrap_or(false))
+    let is = |name: &str| told[name].as_bool().unwrap_or(false);
+    Ok(Ended { cloud: is("stopped"), hosts: is("hosts") })
 }
 
 /// How it runs; nothing where it does not.
@@ -166,15 +193,35 @@ fn absolute(workspace: &Workspace) -> anyhow::Result<PathBuf> {
     std::path::absolute(workspace.local_cloud()).context("the current folder cannot be told")
 }
 
-/// Runs one of the package's own commands, which answers with one line of JSON.
+/// Runs one of the package's own commands, which answers with one line of JSON; what it says before is passed on.
 async fn run(python: install::Python, home: &std::path::Path, arguments: &[&str]) -> anyhow::Result<Value> {
     let mut command = Command::new(&python.program);
     command.args(["-m", "infra_local"]).args(arguments).arg("--home").arg(home);
-    command.env("PYTHONPATH", &python.packages).env("PYTHONDONTWRITEBYTECODE", "1").stdin(std::process::Stdio::null());
-    let output = command.output().await.with_context(|| format!("cannot run {}", python.program.display()))?;
-    if !output.status.success() {
-        bail!("the local cloud: {}", String::from_utf8_lossy(&output.stderr).trim());
+    command.env("PYTHONPATH", &python.packages).env("PYTHONDONTWRITEBYTECODE", "1");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().with_context(|| format!("cannot run {}", python.program.display()))?;
+    let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
+    let mut errors = child.stderr.take().context("no output of errors")?;
+    let mut answer = Value::Null;
+    let listen = async {
+        while let Some(line) = lines.next_line().await? {
+            let told: Value =
+                serde_json::from_str(&line).with_context(|| format!("the local cloud answered {line:?}"))?;
+            match told["say"].as_str() {
+                Some(text) => ui::say(text),
+                None => answer = told,
+            }
+        }
+        anyhow::Ok(())
+    };
+    let mut failure = String::new();
+    let (listened, _) = tokio::join!(listen, errors.read_to_string(&mut failure));
+    if !child.wait().await?.success() {
+        match answer["error"].as_str() {
+            Some(code) => bail!("the local cloud's instances cannot have hosts here ({code}): {}", failure.trim()),
+            None => bail!("the local cloud: {}", failure.trim()),
+        }
     }
-    let line = String::from_utf8_lossy(&output.stdout);
-    serde_json::from_str(line.trim()).with_context(|| format!("the local cloud answered {:?}", line.trim()))
+    listened?;
+    Ok(answer)
 }

@@ -139,7 +139,9 @@ impl SpecErrors {
         label: Option<&'a String>,
     ) -> Group<'a> {
         let source = self.sources.iter().find(|source| source.name == span.file);
-        let Some(line) = source.and_then(|source| source.line(span.line)) else {
+        // Beyond what is shown of a line, the snippet would name the column at which that ends.
+        let reaches = |line: &&str| span.column as usize <= line.chars().count() + 1;
+        let Some(line) = source.and_then(|source| source.line(span.line)).filter(reaches) else {
             return group.element(annotate_snippets::Origin::path(span.to_string()));
         };
         let start = byte_of(line, span.column as usize - 1);

@@ -75,7 +75,7 @@ impl Stack<'_> {
             }
             let on = self.on_host(name, host);
             let docker = self.services(name, host, &host.span, &on);
-            let users = self.people(name, host, &on, docker, &mut known)?;
+            let users = self.people(name, host, &on, docker.as_ref(), &mut known)?;
             self.graph.add_at(origin(&host.span), name, SshServer::new(on, users));
         }
         Ok(())
@@ -98,7 +98,7 @@ impl Stack<'_> {
         name: &str,
         host: &Host,
         on: &OnHost,
-        docker: Option<Ref<Docker>>,
+        docker: Option<&Ref<Docker>>,
         known: &mut Vec<(Password, Known)>,
     ) -> anyhow::Result<Vec<Ref<HostUser>>> {
         let Some(users) = &host.users else { return Ok(Vec::new()) };
@@ -125,7 +125,7 @@ impl Stack<'_> {
                 on: on.clone(),
                 keys: person.keys.iter().map(|key| key.material().to_owned()).collect(),
                 made_groups: names.iter().filter_map(|name| groups.get(name).cloned()).collect(),
-                needs: docker.iter().map(|docker| docker.address().clone()).collect(),
+                needs: docker.map(|docker| docker.address().clone()).into_iter().collect(),
                 groups: names,
                 shell: person.shell.value.clone(),
                 password: wish(&person.password.value, known)?,

@@ -16,6 +16,16 @@ pub fn print(text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
+/// The program's output as a file, for bytes that pass through it and are not text.
+///
+/// # Errors
+///
+/// Where there is no output.
+pub fn output() -> std::io::Result<std::fs::File> {
+    use std::os::fd::AsFd;
+    Ok(std::io::stdout().as_fd().try_clone_to_owned()?.into())
+}
+
 /// Prints what happens, or what the user should know.
 pub fn say(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");

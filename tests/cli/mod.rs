@@ -17,4 +17,6 @@ mod planfile;
 mod secrets;
 mod specs;
 mod strict;
+mod users_file;
+mod users_hash;
 mod views;

@@ -11,6 +11,7 @@ _MODULES = (
     "ec2_network",
     "ec2_deletes",
     "ec2_instances",
+    "ec2_bodies",
     "client_tokens",
     "ec2_keys",
     "iam",

@@ -19,6 +19,7 @@ from moto.ec2.responses._base_response import EC2BaseResponse
 from infra_local.clock import clock
 from infra_local.hooks import around, refuse
 from infra_local.settings import settings
+from infra_local.strict import ec2_bodies
 
 _CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
 _LINGER = 3600.0
@@ -57,7 +58,7 @@ def release_network(instance: Instance) -> None:
 @clock.on("instance-running")
 def _running(account: str, region: str, object_id: str) -> None:
     instance = _instance(account, region, object_id)
-    if instance and instance.state == "pending":
+    if instance and instance.state == "pending" and not ec2_bodies.holds(instance):
         _set(instance, "running")
 
 

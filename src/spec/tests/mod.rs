@@ -5,6 +5,7 @@ mod finding;
 mod good;
 mod hostile;
 mod schema;
+mod users;
 
 use std::path::PathBuf;
 

@@ -9,8 +9,7 @@ use super::{
         model::{Span, Spanned},
     },
     Password, Reader, Sudo,
-    line::{Line, part, quoted},
-    login::good_login,
+    line::{Line, is_word, part, quoted},
 };
 
 /// The fields that there are, and other words that people write for them.
@@ -39,21 +38,19 @@ impl<'a> Fields<'a> {
         let mut fields = Self { found: Vec::new() };
         for word in &line.words {
             if let Err(error) = fields.take(word) {
-                decoder.report(error);
+                decoder.report(*error);
             }
         }
         fields
     }
 
     /// The value of a field, if written and not empty.
-    pub(super) fn get(&self, name: &'static str) -> Option<Spanned<&'a str>> {
-        self.found
-            .iter()
-            .find(|(found, value)| *found == name && !value.value.is_empty())
-            .map(|(_, value)| value.clone())
+    pub(super) fn get(&self, name: &'static str) -> Option<&Spanned<&'a str>> {
+        let mut values = self.found.iter().filter(|(found, _)| *found == name).map(|(_, value)| value);
+        values.next().filter(|value| !value.value.is_empty())
     }
 
-    fn take(&mut self, word: &Spanned<&'a str>) -> Result<(), Diagnostic> {
+    fn take(&mut self, word: &Spanned<&'a str>) -> Result<(), Box<Diagnostic>> {
         let names = || FIELDS.iter().map(|(name, _)| *name);
         let Some((written, value)) = word.value.split_once('=') else {
             // The word is not repeated: it may be a password.
@@ -64,7 +61,7 @@ impl<'a> Fields<'a> {
             } else {
                 format!("one login a line; the fields are {}", choices(names()).replace(" or ", " and "))
             };
-            return Err(error.hint(hint));
+            return Err(Box::new(error.hint(hint)));
         };
         let name = part(word, 0, written.len());
         let value = part(word, written.len() + 1, value.len());
@@ -72,11 +69,8 @@ impl<'a> Fields<'a> {
             let words = FIELDS.iter().flat_map(|(name, also)| also.iter().copied().chain([*name]));
             let near = nearest(written, words);
             let near = near.and_then(|near| FIELDS.iter().find(|(name, also)| *name == near || also.contains(&near)));
-            let shown = if good_login(&written.to_lowercase()) {
-                format!("unknown field `{written}`")
-            } else {
-                "unknown field".into()
-            };
+            // As `pass=word`, a password may stand on either side.
+            let shown = if is_word(written) { format!("unknown field `{written}`") } else { "unknown field".into() };
             let hint = match near {
                 Some((name, _)) => {
                     // It is read as what it was meant to be, so that one slip is one error.
@@ -85,18 +79,20 @@ impl<'a> Fields<'a> {
                 }
                 None => format!("there is {}", choices(names()).replace(" or ", " and ")),
             };
-            return Err(Diagnostic::at(&name.span, shown).hint(hint));
+            return Err(Box::new(Diagnostic::at(&name.span, shown).hint(hint)));
         };
         if let Some((_, first)) = self.found.iter().find(|(found, _)| *found == field) {
             let error =
                 Diagnostic::at(&name.span, format!("`{field}` is there twice")).related(&first.span, "first here");
             let list = matches!(field, "key" | "groups");
-            return Err(error.hint(if list { "write one, with commas between" } else { "remove one" }));
+            return Err(Box::new(error.hint(if list { "write one, with commas between" } else { "remove one" })));
         }
         let empty = value.value.is_empty();
         self.found.push((field, value));
         if empty {
-            return Err(Diagnostic::at(&word.span, format!("`{field}` is empty")).hint("give it a value, or remove it"));
+            return Err(Box::new(
+                Diagnostic::at(&word.span, format!("`{field}` is empty")).hint("give it a value, or remove it"),
+            ));
         }
         Ok(())
     }
@@ -106,7 +102,7 @@ impl Reader<'_, '_> {
     /// Whether the person may become root. A password that could not be read is `None`.
     pub(super) fn sudo(
         &self,
-        value: Option<Spanned<&str>>,
+        value: Option<&Spanned<&str>>,
         login: &Spanned<String>,
         password: Option<&Password>,
     ) -> Option<Spanned<Sudo>> {
@@ -140,11 +136,11 @@ impl Reader<'_, '_> {
                 return None;
             }
         };
-        Some(Spanned::new(sudo, value.span))
+        Some(Spanned::new(sudo, value.span.clone()))
     }
 
     /// The login shell.
-    pub(super) fn shell(&self, value: Option<Spanned<&str>>, place: &Span) -> Option<Spanned<String>> {
+    pub(super) fn shell(&self, value: Option<&Spanned<&str>>, place: &Span) -> Option<Spanned<String>> {
         let Some(value) = value else { return Some(Spanned::new(SHELL.to_owned(), place.clone())) };
         let odd = |letter: &char| !letter.is_ascii_alphanumeric() && !"/._+-".contains(*letter);
         let wrong = |message: String, hint: &str| {
@@ -163,7 +159,7 @@ impl Reader<'_, '_> {
         if value.value.split('/').skip(1).any(|part| matches!(part, "" | "." | "..")) || value.value.len() > 255 {
             return wrong(format!("`{shown}` is not the path of a shell"), "e.g. /bin/zsh");
         }
-        Some(value.map(str::to_owned))
+        Some(value.clone().map(str::to_owned))
     }
 
     /// The first day on which the account is closed.
@@ -183,7 +179,7 @@ impl Reader<'_, '_> {
         };
         if date <= self.today {
             // Not a mistake: a spec that was right must not become wrong by itself, when it is needed most.
-            self.decoder.note(&value.span, format!("the account of `{}` is closed since {date}", quoted(login)));
+            self.decoder.note(&value.span, format!("the account of `{}` has been closed since {date}", quoted(login)));
         }
         Some(Spanned::new(date, value.span.clone()))
     }

@@ -30,7 +30,7 @@ impl Reader<'_, '_> {
         &self,
         login: Option<&Spanned<String>>,
         owner: &Spanned<String>,
-        value: Option<Spanned<&str>>,
+        value: Option<&Spanned<&str>>,
     ) -> Option<Vec<Spanned<PublicKey>>> {
         let mut keys: Vec<Spanned<PublicKey>> = Vec::new();
         let mut all = true;
@@ -45,7 +45,7 @@ impl Reader<'_, '_> {
             }
             None => all = false,
         };
-        match (&value, login) {
+        match (value, login) {
             (Some(value), _) => {
                 for item in items(value) {
                     let path = self.named_key(&item);

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::{
     super::{model::Spanned, source::small},
-    login::good_login,
     span,
 };
 
@@ -65,6 +64,9 @@ fn words(line: &str) -> impl Iterator<Item = (usize, &str)> {
 pub(super) fn masked(line: &str) -> String {
     let mut shown = String::new();
     for (at, (column, word)) in words(line).enumerate() {
+        if column > SHOWN {
+            break;
+        }
         let written = shown.chars().count();
         shown.extend(std::iter::repeat_n(' ', column.saturating_sub(written)));
         let safe = match (at, word.split_once('=')) {
@@ -87,7 +89,7 @@ pub(super) fn masked(line: &str) -> String {
                 shown.extend(std::iter::repeat_n('*', value.chars().count()));
                 true
             }
-            (_, Some((name, _))) if good_login(name) => {
+            (_, Some((name, _))) if is_word(name) => {
                 shown.push_str(name);
                 shown.push('=');
                 false
@@ -99,12 +101,13 @@ pub(super) fn masked(line: &str) -> String {
             break;
         }
     }
-    let cut = shown.chars().count() > SHOWN;
-    let mut shown: String = shown.chars().take(SHOWN).map(visible).collect();
-    if cut {
-        shown.push('…');
-    }
-    shown
+    let cut = if shown.chars().count() > SHOWN { "…" } else { "" };
+    shown.chars().take(SHOWN).map(visible).collect::<String>() + cut
+}
+
+/// Whether what stands before a `=` can be repeated: a slip of the pen, not likely a password.
+pub(super) fn is_word(name: &str) -> bool {
+    !name.is_empty() && name.len() <= 16 && name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
 }
 
 /// Some words of the user's for a message: short, and without what would command a terminal.

@@ -90,6 +90,11 @@ impl Reader<'_, '_> {
                 Diagnostic::at(&login.span, message).hint("choose another login; its key is in the spec's `keys`"),
             );
         }
+        if let Some(service) = self.services.get(login.as_str()) {
+            let message = format!("`{shown}` is the account of the service that runs on the host");
+            let error = Diagnostic::at(&login.span, message).related(&service.span, "the service");
+            return wrong(error.hint("choose another login"));
+        }
         if login.starts_with("systemd-") || SYSTEM_ACCOUNTS.contains(&login.as_str()) {
             let error = Diagnostic::at(&login.span, format!("`{shown}` is an account of the system's own"));
             return wrong(error.hint("choose another login"));
@@ -98,10 +103,10 @@ impl Reader<'_, '_> {
     }
 
     /// The groups of a line; `None` where one cannot be.
-    pub(super) fn groups(&self, value: Option<Spanned<&str>>) -> Option<Vec<Spanned<String>>> {
+    pub(super) fn groups(&self, value: Option<&Spanned<&str>>) -> Option<Vec<Spanned<String>>> {
         let mut groups: Vec<Spanned<String>> = Vec::new();
         let mut all = true;
-        for group in value.iter().flat_map(super::line::items) {
+        for group in value.into_iter().flat_map(super::line::items) {
             let shown = quoted(group.value);
             let error = if group.value.is_empty() {
                 Some(Diagnostic::at(&group.span, "the name of a group is missing").hint("groups=first,second"))

@@ -34,11 +34,14 @@ pub use person::{Password, Person, Sudo};
 use super::{
     decode::Decoder,
     error::Diagnostic,
-    model::{FilePath, HostUsers, Span, Spanned, Spec},
+    model::{FilePath, Host, HostUsers, Service, Span, Spanned, Spec, Table},
     source::{MAX_BYTES, Source, read_bytes, small},
 };
 use fields::Fields;
 use line::Line;
+
+/// A list of more is refused: each has a key's file to be read, and a place in every plan.
+const MOST_PEOPLE: usize = 10_000;
 
 /// Today, as hosts count the days of an account.
 pub(super) fn today() -> Date {
@@ -50,11 +53,12 @@ pub(super) fn today() -> Date {
 pub(super) fn read(decoder: &Decoder<'_>, spec: &mut Spec, today: Date) -> Vec<Arc<Source>> {
     let sources = RefCell::default();
     for host in spec.hosts.values_mut() {
-        let administrator = host.value.login.value.clone();
-        if let Some(users) = &mut host.value.users {
+        let Host { login, users, services, .. } = &mut host.value;
+        if let Some(users) = users {
             let name = shown_path(&users.value.file.path);
+            let users_read = &users.value;
             let reader =
-                Reader { decoder, sources: &sources, users: &users.value, administrator: &administrator, today, name };
+                Reader { decoder, sources: &sources, users: users_read, administrator: &*login, services, today, name };
             users.value.people = reader.people();
         }
     }
@@ -67,6 +71,8 @@ struct Reader<'r, 'a> {
     sources: &'r RefCell<Vec<Arc<Source>>>,
     users: &'r HostUsers,
     administrator: &'r str,
+    /// What runs on the host; each service has an account of its name.
+    services: &'r Table<Service>,
     today: Date,
     /// The file, as messages name it.
     name: Arc<str>,
@@ -79,9 +85,14 @@ impl Reader<'_, '_> {
         let Some(source) = self.list() else { return Vec::new() };
         let mut people = Vec::new();
         let mut seen: HashMap<String, Spanned<String>> = HashMap::new();
-        for (line, number) in source.lines().zip(1..) {
-            let Some(line) = Line::read(line, &self.name, number) else { continue };
+        let lines = source.lines().zip(1..).filter_map(|(line, number)| Line::read(line, &self.name, number));
+        for (at, line) in lines.enumerate() {
             let login = line.login.clone();
+            if at >= MOST_PEOPLE {
+                let error = Diagnostic::at(&login.span, format!("the list has more than {MOST_PEOPLE} logins"));
+                self.report(error.hint("is it the right file?"));
+                break;
+            }
             let first = seen.get(&login.to_lowercase());
             let good = self.check_login(&login, first);
             seen.entry(login.to_lowercase()).or_insert_with(|| login.clone());
@@ -110,10 +121,9 @@ impl Reader<'_, '_> {
         let text = source.text;
         let masked: Vec<String> = text.lines().map(line::masked).collect();
         self.keep(Source { text: masked.join("\n"), ..source });
-        error.is_none().then_some(text).or_else(|| {
-            error.into_iter().for_each(|error| self.report(error));
-            None
-        })
+        let Some(error) = error else { return Some(text) };
+        self.report(error);
+        None
     }
 
     /// One person, where login, keys and all fields are right.
@@ -127,9 +137,9 @@ impl Reader<'_, '_> {
         let keys = self.keys(good.then_some(&login), &login, fields.get("key"));
         let groups = self.groups(fields.get("groups"));
         let shell = self.shell(fields.get("shell"), &login.span);
-        let expires = fields.get("expires").map(|expires| self.expires(&expires, &login));
+        let expires = fields.get("expires").map(|expires| self.expires(expires, &login));
         let password = match fields.get("password") {
-            Some(password) => self.line_password(&password),
+            Some(password) => self.line_password(password),
             None => default.map(|default| Spanned::new(default.value.clone(), login.span.clone())),
         };
         let sudo = self.sudo(fields.get("sudo"), &login, password.as_deref());

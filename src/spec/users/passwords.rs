@@ -18,6 +18,9 @@ use crate::credentials::{
     secret_file::SecretFile,
 };
 
+/// What the file of a password is.
+const HINT: &str = "it holds one line: a hash, as `infra users hash` makes it, or with mode 0600 a password";
+
 impl Reader<'_, '_> {
     /// What those have whose line names no password; `None` where it cannot be read.
     pub(super) fn host_password(&self) -> Option<Spanned<Password>> {
@@ -67,7 +70,6 @@ impl Reader<'_, '_> {
             self.report(Diagnostic::at(place, format!("{name} {message}")).hint(hint));
             None
         };
-        const HINT: &str = "it holds one line: a hash, as `infra users hash` makes it, or with mode 0600 a password";
         let file = match SecretFile::read(path) {
             Ok(file) => file,
             Err(message) => {

@@ -1,8 +1,6 @@
 //! The texts of `templates/hosts/`, and how they are filled in.
 
-use ipnet::Ipv4Net;
-use minijinja::{Environment, UndefinedBehavior, syntax::SyntaxConfig, value::Serde};
-use serde::Serialize;
+use minijinja::{Environment, UndefinedBehavior, context};
 
 use super::setup::HostFacts;
 
@@ -41,7 +39,6 @@ pub(super) const AIRFLOW_STANDALONE_UNIT: &str = text!("airflow/airflow-standalo
 const PRIVATE_RANGES: [&str; 4] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"];
 
 /// What the texts may refer to. All of it is checked by the spec: no quoting is needed.
-#[derive(Serialize)]
 pub(super) struct Values {
     /// The page's port.
     pub port: u16,
@@ -55,18 +52,18 @@ pub(super) struct Values {
     pub password_file: &'static str,
     /// What Airflow's units do without.
     pub hardening: &'static str,
-    /// Ranges to look for the private address in, in that order.
-    pub ranges: Vec<String>,
-    /// The address to listen on where the host has none in `ranges`; without it there must be one.
-    pub fallback: Option<&'static str>,
+    /// Ranges to look for the private address in, in that order, with blanks between them.
+    pub ranges: String,
+    /// The address to listen on where the host has none in `ranges`; `-` where it must have one.
+    pub fallback: &'static str,
 }
 
 impl Values {
     /// Those that every service shares; the rest are empty.
     pub(super) fn of(facts: &HostFacts) -> Self {
         let ranges = match facts.network {
-            Some(network) => vec![Ipv4Net::trunc(&network).to_string()],
-            None => PRIVATE_RANGES.map(str::to_owned).to_vec(),
+            Some(network) => network.trunc().to_string(),
+            None => PRIVATE_RANGES.join(" "),
         };
         Self {
             port: 0,
@@ -76,7 +73,7 @@ impl Values {
             password_file: "",
             hardening: text!("airflow/hardening.conf"),
             ranges,
-            fallback: facts.network.is_none().then_some("127.0.0.1"),
+            fallback: if facts.network.is_some() { "-" } else { "127.0.0.1" },
         }
     }
 }
@@ -85,6 +82,11 @@ impl Values {
 pub(super) fn render(text: &str, values: &Values) -> String {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_syntax(SyntaxConfig::builder().keep_trailing_newline(true).build().expect("the usual delimiters"));
-    environment.render_str(text, Serde(values)).expect("the tests render every text of this program")
+    let &Values { port, history_days, dags, password_file, hardening, fallback, ref admin, ref ranges } = values;
+    let (admin, ranges) = (admin.as_str(), ranges.as_str());
+    let values = context! { port, history_days, admin, dags, password_file, hardening, ranges, fallback };
+    let mut rendered = environment.render_str(text, values).expect("the tests render every text of this program");
+    // A template's last newline is dropped.
+    rendered.push('\n');
+    rendered
 }

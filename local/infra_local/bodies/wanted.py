@@ -1,0 +1,54 @@
+"""What the daemon and the supervisor tell each other: the hosts that there should be."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, fields
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One way in that a security group leaves open."""
+
+    protocol: str  # tcp, udp, icmp, or -1 for all of them
+    first: int | None
+    last: int | None
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An instance as its host sees it."""
+
+    instance: str
+    region: str
+    vpc: str
+    vpc_ranges: tuple[str, ...]
+    subnet_range: str
+    private_ip: str
+    public_ip: str | None
+    login: str
+    image: str
+    authorized_key: str | None
+    user_data: str | None  # as it was given: base64
+    running: bool  # or stopped, with its disk kept
+    boot: int  # counts starts and reboots: a host whose number is another one is started again
+    rules: tuple[Rule, ...] = field(default=())
+
+    @classmethod
+    def read(cls, told: dict) -> Wanted:
+        known = {f.name: told.get(f.name) for f in fields(cls)}
+        known["vpc_ranges"] = tuple(told["vpc_ranges"])
+        known["rules"] = tuple(
+            Rule(r["protocol"], r["first"], r["last"], tuple(r["sources"])) for r in told.get("rules", ())
+        )
+        return cls(**known)
+
+    @property
+    def hostname(self) -> str:
+        return "ip-" + self.private_ip.replace(".", "-")
+
+    @property
+    def link(self) -> str:
+        """The name of its cable at the router's end; the kernel takes 15 characters."""
+        return "h" + hashlib.sha256(self.instance.encode()).hexdigest()[:12]
