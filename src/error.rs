@@ -16,7 +16,7 @@ pub enum Kind {
 }
 
 /// Why a command did not do what it was asked to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failure {
     /// What sort of failure.
     pub kind: Kind,

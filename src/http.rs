@@ -1,7 +1,7 @@
 //! Enough of HTTP to ask one question of this machine's own ports: the local cloud's daemon, and pages of hosts that are
 //! forwarded to here. No other address is ever asked.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{fmt::Write, net::SocketAddr, time::Duration};
 
 use anyhow::{Context, bail, ensure};
 use tokio::{
@@ -41,7 +41,7 @@ pub async fn ask(
         let mut request = format!("{method} {path} HTTP/1.0\r\nHost: {address}\r\n");
         if !body.is_empty() {
             let length = body.len();
-            request.push_str(&format!("Content-Type: application/json\r\nContent-Length: {length}\r\n"));
+            let _ = write!(request, "Content-Type: application/json\r\nContent-Length: {length}\r\n");
         }
         request.push_str("\r\n");
         request.push_str(body);

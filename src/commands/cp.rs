@@ -70,10 +70,6 @@ impl Cp {
             reach.locate(host).await?;
         }
         let way = login.way(&reach, &named)?;
-        for host in &named {
-            let chain = reach.chain(host);
-            reach.hosts().meet(&way, &chain).await;
-        }
         let mut arguments = way.arguments().to_vec();
         arguments.extend(recursive.then(|| "-r".into()));
         arguments.extend(preserve.then(|| "-p".into()));

@@ -70,7 +70,8 @@ impl Page {
             "bad=
 for unit in {units}; do
     state=$(systemctl is-active \"$unit\" 2>/dev/null)
-    printf '%s: %s\\n' \"$unit\" \"$(systemctl show -p ActiveState,SubState,Result --value \"$unit\" | paste -sd ' ')\"
+    why=$(systemctl show -p Result --value \"$unit\")
+    printf '%s: %s%s\\n' \"$unit\" \"$state\" \"$([ \"$why\" = success ] || printf ' (%s)' \"$why\")\"
     [ \"$state\" = active ] || bad=\"$bad $unit\"
 done
 for unit in ${{bad:-{units}}}; do

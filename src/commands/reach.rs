@@ -75,13 +75,15 @@ impl Reach {
     /// Finds out where a host is and which keys it must show, and all that it is reached through.
     pub async fn locate(&self, host: &str) -> Result {
         let cloud = &self.session.cloud;
-        for name in self.chain(host) {
-            let Some(place) = self.hosts().places().get(&name) else { continue };
-            self.check_exists(&name)?;
+        let chain = self.chain(host);
+        for name in &chain {
+            let Some(place) = self.hosts().places().get(name) else { continue };
+            self.check_exists(name)?;
             if !locate(cloud, &self.known, place, None).await? {
                 return Err(Failure::new(format!("{name} does not run")));
             }
         }
+        self.hosts().meet(&chain).await?;
         // The configuration that is written is for all that need not be asked for their keys first.
         for place in self.hosts().places().values() {
             let pinned = match &place.at {

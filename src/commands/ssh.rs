@@ -71,8 +71,6 @@ impl Ssh {
         let host = reach.choose(host.as_deref())?;
         reach.locate(&host).await?;
         let way = login.way(&reach, std::slice::from_ref(&host))?;
-        let chain = reach.chain(&host);
-        reach.hosts().meet(&way, &chain[..chain.len() - 1]).await;
         let mut arguments = way.arguments().to_vec();
         if tty {
             arguments.push("-t".into());
@@ -101,8 +99,9 @@ pub(super) async fn outcome(
     if stopped || !connectionless.contains(&code) {
         return Err(failure);
     }
-    for host in hosts {
-        let Some(error) = reach.hosts().diagnose(way, host).await else { continue };
+    // The outermost that does not let us in is the one that matters.
+    for host in hosts.iter().flat_map(|host| reach.chain(host)) {
+        let Some(error) = reach.hosts().diagnose(way, &host).await else { continue };
         failure.message = error.to_string();
         failure.hints = match login.refused(&error.host) {
             Some(hint) if error.kind == crate::hosts::ConnectFailure::Refused => vec![hint],

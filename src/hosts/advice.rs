@@ -8,9 +8,9 @@ impl Hosts {
         let Some(place) = self.places().get(&error.host) else { return Vec::new() };
         match error.kind {
             ConnectFailure::ChangedKey => self.changed_key(place),
-            ConnectFailure::UnknownKey => self.unknown_key(place),
-            ConnectFailure::Refused => self.refused(place),
-            ConnectFailure::Silent => self.silent(place),
+            ConnectFailure::UnknownKey => unknown_key(place),
+            ConnectFailure::Refused => refused(place),
+            ConnectFailure::Silent => silent(place),
         }
     }
 
@@ -51,41 +51,41 @@ impl Hosts {
             ],
         }
     }
+}
 
-    fn unknown_key(&self, place: &Place) -> Vec<String> {
-        let name = &place.name;
-        let first = "`--trust-first` believes it at the first meeting, and holds it to its key from then on";
-        match place.at {
-            At::Instance => vec![first.to_owned()],
-            At::Server { .. } => vec![
-                format!(
-                    "read its key on its own console (`cat /etc/ssh/ssh_host_ed25519_key.pub`) and put it into the \
-                     spec, as `host_key:` of {name}"
-                ),
-                first.to_owned(),
-            ],
-        }
+fn unknown_key(place: &Place) -> Vec<String> {
+    let name = &place.name;
+    let first = "`--trust-first` believes it at the first meeting, and holds it to its key from then on";
+    match place.at {
+        At::Instance => vec![first.to_owned()],
+        At::Server { .. } => vec![
+            format!(
+                "read its key on its own console (`cat /etc/ssh/ssh_host_ed25519_key.pub`) and put it into the \
+                 spec, as `host_key:` of {name}"
+            ),
+            first.to_owned(),
+        ],
     }
+}
 
-    fn refused(&self, place: &Place) -> Vec<String> {
-        let Place { name, login, key, .. } = place;
-        match key {
-            Some(key) => vec![format!(
-                "{name} was shown {} for its administrator `{login}`; if that key has a passphrase, `ssh-add` it first",
-                key.display()
-            )],
-            None => vec![format!("{name} was shown what your ssh has for `{login}`; `ssh-add -l` lists it")],
-        }
+fn refused(place: &Place) -> Vec<String> {
+    let Place { name, login, key, .. } = place;
+    match key {
+        Some(key) => vec![format!(
+            "{name} was shown {} for its administrator `{login}`; if that key has a passphrase, `ssh-add` it first",
+            key.display()
+        )],
+        None => vec![format!("{name} was shown what your ssh has for `{login}`; `ssh-add -l` lists it")],
     }
+}
 
-    fn silent(&self, place: &Place) -> Vec<String> {
-        let name = &place.name;
-        match (&place.at, &place.via) {
-            (_, Some(via)) => vec![format!("is {via}, by which it is reached, up, and may it reach {name}?")],
-            (At::Instance, None) => vec![format!("is your address in `ssh_from` of {name}?")],
-            (At::Server { address, port, .. }, None) => {
-                vec![format!("is it up, and does sshd listen at {address}:{port}?")]
-            }
+fn silent(place: &Place) -> Vec<String> {
+    let name = &place.name;
+    match (&place.at, &place.via) {
+        (_, Some(via)) => vec![format!("is {via}, by which it is reached, up, and may it reach {name}?")],
+        (At::Instance, None) => vec![format!("is your address in `ssh_from` of {name}?")],
+        (At::Server { address, port, .. }, None) => {
+            vec![format!("is it up, and does sshd listen at {address}:{port}?")]
         }
     }
 }

@@ -115,7 +115,7 @@ pub struct PasswordState {
 }
 
 /// Groups whose members can make themselves root.
-/// Sources: "Docker daemon attack surface" in Docker's manual; the security page of LXD; Debian's wiki, "SystemGroups".
+/// Sources: "Docker daemon attack surface" in Docker's manual; the security page of LXD; Debian's wiki on system groups.
 const ROOTLIKE: [&str; 4] = ["docker", "lxd", "disk", "shadow"];
 
 /// Judges what a host told. `today` is in days since 1970, as the host counts the days of accounts.

@@ -18,7 +18,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
-use super::{ConnectError, ConnectFailure, Hosts, Place, lock};
+use super::{ConnectError, Hosts, Place, lock};
 
 /// What ssh ends with where it could not connect.
 const NO_CONNECTION: u8 = 255;
@@ -98,13 +98,15 @@ impl Hosts {
 
     /// Meets `hosts` in this order, the outermost first, where hosts are believed at the first meeting: a jump reads
     /// only the configuration, which believes nobody.
-    pub async fn meet(&self, way: &Way, hosts: &[String]) {
+    pub async fn meet(&self, hosts: &[String]) -> anyhow::Result<()> {
         if self.trusts_first() {
+            let way = self.way(None)?;
             for host in hosts {
                 // Whoever comes next says what is wrong.
-                let _ = self.diagnose(way, host).await;
+                let _ = self.diagnose(&way, host).await;
             }
         }
+        Ok(())
     }
 
     /// Why `host` cannot be connected to this way; nothing where it can.
@@ -116,18 +118,7 @@ impl Hosts {
         if output.status.code() != Some(i32::from(NO_CONNECTION)) {
             return None;
         }
-        let said = String::from_utf8_lossy(&output.stderr);
-        let mut error = ConnectError::new(host, &said);
-        if error.kind == ConnectFailure::ChangedKey {
-            // It may be a host on the way there.
-            let alias = said.lines().find_map(|line| line.strip_prefix("Host key for ")?.split(' ').next());
-            let endpoints = lock(&self.shared.endpoints);
-            let named = endpoints.iter().find(|(_, endpoint)| Some(endpoint.alias.as_str()) == alias);
-            if let Some((name, _)) = named {
-                error.host.clone_from(name);
-            }
-        }
-        Some(error)
+        Some(ConnectError::new(host, &String::from_utf8_lossy(&output.stderr)))
     }
 }
 
@@ -205,5 +196,126 @@ pub fn show_page(url: &str) {
     command.process_group(0);
     if let Err(error) = command.spawn() {
         tracing::debug!(opener, %error, "no browser");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{
+        super::{Access, At, Endpoint},
+        *,
+    };
+
+    /// Two hosts, one behind the other, at a port where nobody listens.
+    fn hosts(folder: &Path, trust_first: bool) -> Hosts {
+        let place = |name: &str, via: Option<&str>| Place {
+            name: name.into(),
+            login: "ubuntu".into(),
+            via: via.map(Into::into),
+            key: Some("/nowhere/admin.key".into()),
+            deletes_departed: false,
+            at: At::Server { address: "127.0.0.1".into(), port: 1, host_key: None },
+        };
+        let access = Access { folder: folder.to_owned(), gateway: None, trust_first };
+        let hosts = Hosts::new("stack", [place("bastion", None), place("inner", Some("bastion"))], access);
+        for name in ["bastion", "inner"] {
+            let endpoint = Endpoint { address: "127.0.0.1".into(), port: 1, alias: name.into() };
+            hosts.locate(name, endpoint).unwrap();
+        }
+        hosts
+    }
+
+    /// What ssh makes of a way: option to value.
+    fn read(way: &Way, host: &str) -> String {
+        let output = std::process::Command::new("ssh").arg("-G").args(way.arguments()).args(["--", host]).output();
+        let output = output.expect("ssh is installed");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn the_administrator_shows_the_key_of_the_spec_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let way = hosts(folder.path(), false).way(None).unwrap();
+        let inner = read(&way, "inner");
+        for line in [
+            "user ubuntu",
+            "identityfile /nowhere/admin.key",
+            "identitiesonly yes",
+            "proxyjump bastion",
+            "batchmode no",
+            "stricthostkeychecking true",
+            "preferredauthentications publickey",
+        ] {
+            assert!(inner.lines().any(|read| read == line), "no {line}:\n{inner}");
+        }
+        let trusting = read(&hosts(folder.path(), true).way(None).unwrap(), "inner");
+        assert!(trusting.contains("stricthostkeychecking accept-new"), "{trusting}");
+    }
+
+    #[test]
+    fn a_visitor_never_shows_the_administrator_s_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let hosts = hosts(folder.path(), false);
+        let mut visitor = Visitor { login: "ana".into(), identity: None, hosts: BTreeSet::from(["inner".to_owned()]) };
+        let way = hosts.way(Some(&visitor)).unwrap();
+        let (inner, bastion) = (read(&way, "inner"), read(&way, "bastion"));
+        assert!(inner.contains("user ana\n") && !inner.contains("admin.key"), "{inner}");
+        assert!(inner.contains("identitiesonly no\n") && inner.contains("proxyjump bastion\n"), "{inner}");
+        assert!(bastion.contains("user ubuntu\n") && bastion.contains("admin.key"), "who is not there jumps as before");
+        let file = way.arguments()[1].clone();
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600);
+        drop(way);
+        assert!(!Path::new(&file).exists(), "it goes with the way");
+        visitor.hosts.insert("bastion".into());
+        visitor.identity = Some("/keys/ana".into());
+        let way = hosts.way(Some(&visitor)).unwrap();
+        for host in ["inner", "bastion"] {
+            let read = read(&way, host);
+            assert!(read.contains("user ana\n") && read.contains("identityfile /keys/ana\n"), "{read}");
+            assert!(read.contains("identitiesonly yes\n") && !read.contains("admin.key"), "{read}");
+        }
+    }
+
+    #[tokio::test]
+    async fn where_nobody_listens_ssh_is_asked_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let hosts = hosts(folder.path(), false);
+        let way = hosts.way(None).unwrap();
+        let error = hosts.diagnose(&way, "bastion").await.expect("nobody listens there");
+        assert_eq!(error.kind, super::super::ConnectFailure::Silent);
+        assert!(error.reason.contains("refused"), "{}", error.reason);
+        assert!(hosts.advice(&error)[0].contains("127.0.0.1:1"), "{:?}", hosts.advice(&error));
+    }
+
+    #[tokio::test]
+    async fn a_program_s_end_is_ours() {
+        assert_eq!(run("sh", &["-c", "exit 7"]).await.unwrap(), Ended { code: 7, stopped: false });
+        assert_eq!(run("sh", &["-c", "kill -TERM $$"]).await.unwrap(), Ended { code: 143, stopped: false });
+        let error = run("no-such-program", &["x"; 0]).await.unwrap_err();
+        assert!(error.to_string().contains("not installed"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_signal_is_passed_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = folder.path().join("told");
+        let script = format!("trap 'echo told >{0}; exit 3' HUP; echo >{0}.up; sleep 20 & wait", told.display());
+        let arguments = ["-c", &script];
+        let program = run("sh", &arguments);
+        let up = folder.path().join("told.up");
+        let us = std::process::id().to_string();
+        let signal = async {
+            while !up.exists() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            assert!(Command::new("kill").args(["-s", "HUP", &us]).status().await.unwrap().success());
+        };
+        let (ended, ()) = tokio::join!(program, signal);
+        assert_eq!(ended.unwrap(), Ended { code: 3, stopped: true });
+        assert_eq!(std::fs::read_to_string(told).unwrap(), "told\n");
     }
 }

@@ -61,8 +61,10 @@ impl ConnectFailure {
 
 /// The last line that ssh said: the ones above it are its banner or its debugging.
 fn reason(said: &str, kind: ConnectFailure) -> String {
-    if kind == ConnectFailure::ChangedKey {
-        return "its host key is not the pinned one".into();
+    match kind {
+        ConnectFailure::ChangedKey => return "its host key is not the pinned one".into(),
+        ConnectFailure::UnknownKey => return "its host key is not known".into(),
+        ConnectFailure::Refused | ConnectFailure::Silent => {}
     }
     let last = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("no reason was given");
     last.strip_prefix("ssh: ").unwrap_or(last).to_owned()

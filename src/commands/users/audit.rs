@@ -60,25 +60,49 @@ impl Audit {
             };
             (host, seen)
         });
-        let mut seen = futures::future::join_all(look).await;
+        let seen = futures::future::join_all(look).await;
         reach.hosts().close().await;
+        if named && let [(_, Seen::Failed(_))] = seen[..] {
+            // Nothing else was asked for: its own words will do.
+            return seen.into_iter().try_for_each(|(_, seen)| seen.result());
+        }
         if json {
             let all: Map<String, Value> = seen.iter().map(|(host, seen)| (host.clone(), told(seen))).collect();
             let text = serde_json::to_string_pretty(&all).map_err(anyhow::Error::from)?;
             ui::print(&format!("{text}\n"));
         } else {
             ui::print(&seen.iter().map(|(host, seen)| shown(host, seen)).collect::<Vec<_>>().join("\n"));
-            ui::say(&format!("\n{}", summary(&seen)));
         }
-        let failed = seen.iter().filter(|(_, seen)| matches!(seen, Seen::Failed(_))).count();
-        match failed {
-            0 => Ok(()),
-            // Nothing else was asked for: its own words will do.
-            _ if named => match seen.pop() {
-                Some((_, Seen::Failed(failure))) => Err(failure),
-                _ => Ok(()),
-            },
-            _ => Err(Failure::new(format!("{failed} of {} hosts could not be looked at", seen.len()))),
+        let hosts = seen.len();
+        let failed: Vec<Failure> = seen.iter().filter_map(|(_, seen)| seen.failure().cloned()).collect();
+        if !json {
+            ui::say(&format!("\n{}", summary(&seen, !failed.is_empty())));
+        }
+        if failed.is_empty() {
+            return Ok(());
+        }
+        let mut failure = Failure::new(format!("{} of {hosts} hosts could not be looked at", failed.len()));
+        for hint in failed.into_iter().flat_map(|failed| failed.hints) {
+            if !failure.hints.contains(&hint) {
+                failure.hints.push(hint);
+            }
+        }
+        Err(failure)
+    }
+}
+
+impl Seen {
+    fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Audit(_) => None,
+            Self::Failed(failure) => Some(failure),
+        }
+    }
+
+    fn result(self) -> Result {
+        match self {
+            Self::Audit(_) => Ok(()),
+            Self::Failed(failure) => Err(failure),
         }
     }
 }
@@ -196,7 +220,7 @@ fn state(password: PasswordState) -> String {
     format!("{kind}{}", if must_change { ", must change" } else { "" })
 }
 
-fn summary(seen: &[(String, Seen)]) -> String {
+fn summary(seen: &[(String, Seen)], some_failed: bool) -> String {
     let findings: usize = seen
         .iter()
         .map(|(_, seen)| match seen {
@@ -204,9 +228,10 @@ fn summary(seen: &[(String, Seen)]) -> String {
             Seen::Failed(_) => 0,
         })
         .sum();
+    let scope = if some_failed { " on the hosts that could be looked at" } else { "" };
     match findings {
-        0 => "Nothing unusual.".to_owned(),
-        1 => "1 thing to look at.".to_owned(),
-        many => format!("{many} things to look at."),
+        0 => format!("Nothing unusual{scope}."),
+        1 => format!("1 thing to look at{scope}."),
+        many => format!("{many} things to look at{scope}."),
     }
 }
