@@ -11,10 +11,12 @@ pub enum Kind {
     Changes,
     /// The user stopped it: exit code 130, as a shell reports a Ctrl-C.
     Cancelled,
+    /// A program that was run for the user (`ssh`) ended with this exit code, which is ours too.
+    Ended(u8),
 }
 
 /// Why a command did not do what it was asked to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failure {
     /// What sort of failure.
     pub kind: Kind,
@@ -40,6 +42,11 @@ impl Failure {
         Self { kind: Kind::Cancelled, message: message.into(), hints: Vec::new() }
     }
 
+    /// A program that was run for the user ended with an exit code other than 0, and said why itself.
+    pub fn ended(code: u8) -> Self {
+        Self { kind: Kind::Ended(code), message: String::new(), hints: Vec::new() }
+    }
+
     /// Adds what to do.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -53,6 +60,7 @@ impl Failure {
             Kind::Failed => 1,
             Kind::Changes => 2,
             Kind::Cancelled => 130,
+            Kind::Ended(code) => code,
         }
     }
 }

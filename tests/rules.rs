@@ -169,6 +169,10 @@ fn each_room_knows_only_those_below_it() {
             &["spec", "stacks", "cluster", "tunnel", "pipeline", "local", "commands", "workspace", "ui"],
         ),
         ("src/stacks/", &["hosts", "cluster", "tunnel", "pipeline", "local", "commands", "workspace", "ui"]),
+        (
+            "src/hosts/",
+            &["spec", "stacks", "resources", "cloud", "cluster", "tunnel", "pipeline", "local", "commands", "ui"],
+        ),
         ("src/local/", &["spec", "stacks", "resources", "hosts", "cluster", "tunnel", "pipeline", "commands"]),
     ];
     let sources = sources("src");

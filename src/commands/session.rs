@@ -49,6 +49,8 @@ pub enum Scope {
     Cloud,
     /// What is on hosts: people, and how they are let in.
     People,
+    /// Where hosts are: what it takes to log in on them.
+    Reach,
 }
 
 /// Finds and reads the spec; asks nobody.
@@ -120,6 +122,7 @@ impl Session {
         let on_aws = match scope {
             Scope::People => spec.hosts.values().any(|host| host.users.is_some() && host.instance().is_some()),
             Scope::Platform | Scope::Cloud => spec.needs_aws(),
+            Scope::Reach => spec.hosts.values().any(|host| host.instance().is_some()),
         };
         let connection: Connection = if on_aws { connect(&target, &spec.region).await? } else { offline(&spec.region) };
         let realm = match (on_aws, globals.local) {
@@ -138,7 +141,11 @@ impl Session {
         };
         let names = stacks::names(&spec, &connection.account, secrets);
         let mut notes = Vec::new();
-        let with_hosts = scope != Scope::Cloud && reaches_hosts(globals, &spec, &target, &mut notes);
+        let with_hosts = match scope {
+            Scope::Cloud => false,
+            Scope::Reach => must_reach_hosts(globals, &spec, &target)?,
+            Scope::Platform | Scope::People => reaches_hosts(globals, &spec, &target, &mut notes),
+        };
         let mut cloud = Cloud::new(&connection, names, journal);
         if with_hosts {
             let gateway = match target {
@@ -267,6 +274,7 @@ fn kinds(scope: Scope, on_aws: bool) -> Vec<Kind<Cloud>> {
     match scope {
         Scope::Platform | Scope::Cloud if on_aws => REGISTRY.clone(),
         Scope::Platform | Scope::Cloud => resources::host_kinds(),
+        Scope::Reach => REGISTRY.iter().filter(|kind| on_aws && located.contains(&kind.name)).copied().collect(),
         Scope::People => {
             let wanted = |kind: &&Kind<Cloud>| people.contains(&kind.name) || on_aws && located.contains(&kind.name);
             REGISTRY.iter().filter(wanted).copied().collect()
@@ -303,6 +311,22 @@ fn reaches_hosts(globals: &Globals, spec: &Spec, target: &Target, notes: &mut Ve
         }
     }
     true
+}
+
+/// For a verb that is of no use without hosts; it says itself which of them are servers.
+fn must_reach_hosts(globals: &Globals, spec: &Spec, target: &Target) -> Result<bool> {
+    if spec.hosts.is_empty() {
+        return Err(Failure::new("the spec has no hosts"));
+    }
+    if globals.no_hosts {
+        return Err(Failure::new("--no-hosts leaves out what this command is about"));
+    }
+    let no_bodies = matches!(target, Target::Local { gateway: None, .. });
+    if no_bodies && spec.hosts.values().any(|host| host.instance().is_some()) {
+        return Err(Failure::new("the local cloud's hosts have no bodies, so that nobody can log in on them")
+            .hint("`infra local up --hosts` gives them some"));
+    }
+    Ok(true)
 }
 
 /// This program, for ssh to run.

@@ -81,7 +81,8 @@ impl Files {
         self.write(&self.config(), &text)
     }
 
-    fn text(
+    /// The configuration's text.
+    pub(super) fn text(
         &self,
         places: &BTreeMap<String, Place>,
         endpoints: &BTreeMap<String, Endpoint>,
@@ -121,7 +122,8 @@ impl Files {
         text
     }
 
-    fn write(&self, path: &Path, text: &str) -> anyhow::Result<()> {
+    /// Writes one of the files, readable by its owner alone.
+    pub(super) fn write(&self, path: &Path, text: &str) -> anyhow::Result<()> {
         let write = || -> std::io::Result<()> {
             crate::workspace::private_folder(&self.folder)?;
             // A temporary file is 0600.

@@ -10,6 +10,7 @@ mod destroy;
 mod failures;
 mod handmade;
 mod help;
+mod hosts;
 mod interrupt;
 mod isolation;
 mod locks;
