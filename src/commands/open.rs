@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::Args;
 use tokio::net::TcpListener;
 
-use super::{Globals, pages, pages::Page, reach::Reach, select::closest};
+use super::{Globals, pages, pages::Page, reach::Reach};
 use crate::{
     error::{Failure, Result},
     hosts::{self, Hosts},
@@ -84,7 +84,7 @@ fn choose(reach: &Reach, name: Option<&str>, on: Option<&str>) -> Result<Page> {
                 None => format!("the stack has no page `{asked}`"),
             });
             let names: Vec<String> = all.iter().map(|page| page.name.to_owned()).collect();
-            Err(match closest(asked, &names) {
+            Err(match crate::spec::nearest(asked, names.iter().map(AsRef::as_ref)) {
                 Some(near) if near != asked => failure.hint(format!("did you mean `{near}`? There are: {listed}")),
                 _ => failure.hint(format!("there are: {listed}")),
             })
@@ -120,11 +120,11 @@ async fn tell(reach: &Reach, page: &Page) -> Result {
     let Page { name, host, .. } = page;
     match answer {
         Ok(took) => {
-            ui::print(&format!("{name} on {host}: healthy (200, {} ms)\n", took.as_millis()));
+            ui::print(&format!("{name} on {host}: healthy (200, {} ms)\n", took.as_millis()))?;
             Ok(())
         }
         Err(reason) => {
-            ui::print(&format!("{name} on {host}: not healthy ({reason})\n"));
+            ui::print(&format!("{name} on {host}: not healthy ({reason})\n"))?;
             for line in reach.hosts().ask(host, &page.state_script()).await.map_err(|error| reach.explain(error))? {
                 ui::say(&format!("  {}", pages::shown(&line)));
             }
@@ -216,7 +216,9 @@ async fn present(reach: &Reach, page: &Page, here: SocketAddr, browser: bool) ->
         ));
     }
     let url = format!("http://{here}{path}");
-    ui::print(&format!("{url}\n"));
+    if let Err(error) = ui::print(&format!("{url}\n")) {
+        return error.into();
+    }
     if *name == "airflow" {
         let flags = reach.session.flags();
         ui::say(&format!(

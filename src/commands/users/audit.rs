@@ -69,9 +69,9 @@ impl Audit {
         if json {
             let all: Map<String, Value> = seen.iter().map(|(host, seen)| (host.clone(), told(seen))).collect();
             let text = serde_json::to_string_pretty(&all).map_err(anyhow::Error::from)?;
-            ui::print(&format!("{text}\n"));
+            ui::print(&format!("{text}\n"))?;
         } else {
-            ui::print(&seen.iter().map(|(host, seen)| shown(host, seen)).collect::<Vec<_>>().join("\n"));
+            ui::print(&seen.iter().map(|(host, seen)| shown(host, seen)).collect::<Vec<_>>().join("\n"))?;
         }
         let hosts = seen.len();
         let failed: Vec<Failure> = seen.iter().filter_map(|(_, seen)| seen.failure().cloned()).collect();

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::super::{Globals, select::closest, session::load};
+use super::super::{Globals, session::load};
 use crate::{
     error::{Failure, Result},
     spec::{Password, Person, Span, Spec, Sudo},
@@ -27,7 +27,7 @@ impl List {
         let (_, spec) = load(globals)?;
         if let Some(wanted) = host.as_ref().filter(|wanted| !spec.hosts.contains_key(*wanted)) {
             let failure = Failure::new(format!("the stack has no host `{wanted}`"));
-            return Err(match closest(wanted, spec.hosts.keys()) {
+            return Err(match crate::spec::nearest(wanted, spec.hosts.keys().map(String::as_str)) {
                 Some(near) => failure.hint(format!("did you mean `{near}`?")),
                 None => failure,
             });
@@ -36,7 +36,7 @@ impl List {
         if json {
             let all: Vec<Value> = people.iter().map(|(host, person)| told(host, person)).collect();
             let text = serde_json::to_string_pretty(&all).map_err(anyhow::Error::from)?;
-            ui::print(&format!("{text}\n"));
+            ui::print(&format!("{text}\n"))?;
             return Ok(());
         }
         if people.is_empty() {
@@ -45,7 +45,7 @@ impl List {
         }
         let headings = ["HOST", "LOGIN", "KEYS", "GROUPS", "SUDO", "PASSWORD", "EXPIRES", "LINE"];
         let rows: Vec<Vec<String>> = people.iter().map(|(host, person)| row(host, person)).collect();
-        ui::print(&ui::table::render(&headings, &rows));
+        ui::print(&ui::table::render(&headings, &rows))?;
         Ok(())
     }
 }
