@@ -34,7 +34,7 @@ const SPEC: [&str; 2] = ["-f", "infra/servers.yaml"];
 #[test]
 fn a_host_is_named_by_the_spec() {
     let project = project();
-    let run = |arguments: &[&str]| project.run(&[&SPEC, arguments].concat());
+    let run = |arguments: &[&str]| project.run(&[&SPEC[..], arguments].concat());
     run(&["ssh"]).expect(1).says(&["several hosts: name one", "its hosts: bastion, processing"]);
     run(&["ssh", "bastoin"]).expect(1).says(&["no host `bastoin`", "did you mean `bastion`?"]);
     run(&["cp", "users.txt", "bastoin:"]).expect(1).says(&["no host `bastoin`", "did you mean `bastion`?"]);
@@ -51,7 +51,7 @@ fn a_host_is_named_by_the_spec() {
 #[test]
 fn a_connection_that_cannot_be_made_is_explained_and_ends_as_ssh_does() {
     let project = project();
-    let run = |arguments: &[&str]| project.run(&[&SPEC, arguments].concat());
+    let run = |arguments: &[&str]| project.run(&[&SPEC[..], arguments].concat());
     // Through the bastion: it is the one to look at.
     for host in ["bastion", "processing"] {
         let run = run(&["ssh", host, "--", "true"]).expect(255);
@@ -64,7 +64,7 @@ fn a_connection_that_cannot_be_made_is_explained_and_ends_as_ssh_does() {
 #[test]
 fn scp_s_two_sides_are_told_apart() {
     let project = project();
-    let run = |arguments: &[&str]| project.run(&[&SPEC, &["cp"], arguments].concat());
+    let run = |arguments: &[&str]| project.run(&[&SPEC[..], &["cp"], arguments].concat());
     run(&["users.txt", "./copy:1"]).expect(1).says(&["none of the paths is on a host", "`HOST:PATH`"]);
     run(&["bastion:a", "processing:b"]).expect(1).says(&["both on hosts", "copy here first"]);
     run(&["bastion:a", "users.txt", "folder"]).expect(1).says(&["some sources are on a host and some are here"]);
@@ -75,7 +75,7 @@ fn scp_s_two_sides_are_told_apart() {
 fn the_list_of_people_is_the_spec_s() {
     let project = project();
     project.write("users.txt", "mateo groups=analysts,ops sudo=no expires=2031-01-31\nximena\n");
-    let run = |arguments: &[&str]| project.run(&[&SPEC, &["users", "list"], arguments].concat()).expect(0);
+    let run = |arguments: &[&str]| project.run(&[&SPEC[..], &["users", "list"], arguments].concat()).expect(0);
     let rows: Vec<Vec<String>> =
         run(&[]).out.lines().map(|line| line.split_whitespace().map(str::to_owned).collect()).collect();
     assert_eq!(rows[0], ["HOST", "LOGIN", "KEYS", "GROUPS", "SUDO", "PASSWORD", "EXPIRES", "LINE"]);
