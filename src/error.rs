@@ -81,12 +81,20 @@ impl From<anyhow::Error> for Failure {
 
 impl From<engine::ObserveError> for Failure {
     fn from(error: engine::ObserveError) -> Self {
-        let claimed = matches!(error, engine::ObserveError::Claimed { .. });
+        let example = match &error {
+            engine::ObserveError::Claimed(claims) => {
+                claims.first().and_then(|(address, ids)| Some((address.to_string(), ids.last()?.clone())))
+            }
+            engine::ObserveError::Kind { .. } => None,
+        };
         let failure = Self::from(anyhow::Error::from(error));
-        if !claimed {
-            return failure;
-        }
-        failure.hint("remove the tag `infra:address` from the one that is not wanted, or delete it; then plan again")
+        let Some((address, id)) = example else { return failure };
+        failure
+            .hint("`infra status` lists them all; keep the one of each that the others refer to")
+            .hint(format!(
+                "delete what is not wanted, or take its tag `infra:address` away, for instance {address}'s from {id}; then plan again"
+            ))
+            .hint("`infra destroy` deletes all of them")
     }
 }
 

@@ -5,6 +5,7 @@ mod apply;
 mod completions;
 mod cp;
 mod destroy;
+mod examine;
 mod local;
 mod open;
 mod output;
@@ -12,6 +13,7 @@ mod pages;
 mod plan;
 mod planfile;
 mod reach;
+mod region;
 mod run;
 mod schema;
 mod select;
@@ -93,6 +95,14 @@ pub struct Changing {
     /// Prints one JSON event a line on stdout instead of progress.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Leave to delete data.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct Emptying {
+    /// Deletes what is in a bucket with it, every version; without this, a bucket that holds data is refused.
+    #[arg(long)]
+    pub empty_buckets: bool,
 }
 
 #[derive(Debug, Subcommand)]

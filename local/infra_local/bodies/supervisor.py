@@ -115,6 +115,7 @@ class Supervisor:
                         boot = -1
                     else:
                         self.ended[instance] = boot
+                        self.report_due.set()
                 elif body and body.runs and (not host.running or host.boot != boot):
                     await self._stop(body, orderly=True)
                 if host.running and host.boot != boot:

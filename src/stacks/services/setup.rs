@@ -68,8 +68,7 @@ pub struct VenvSetup {
     /// What builds the few packages that have no wheel, pinned as the rest:
     /// `pip install --no-deps --require-hashes -r FILE`. They need no compiler.
     pub build: &'static str,
-    /// Every package with its version and hashes, in pip's format, for every Python that the packages
-    /// run on. Complete:
+    /// Every package with its version and hashes, in pip's format: one version each, without conditions. Complete:
     /// `pip install --no-deps --require-hashes --no-build-isolation -r FILE`, once `build` is installed.
     pub requirements: &'static str,
 }
