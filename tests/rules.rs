@@ -151,24 +151,13 @@ fn each_room_knows_only_those_below_it() {
         ),
         (
             "src/cloud/",
-            &[
-                "spec",
-                "stacks",
-                "resources",
-                                "cluster",
-                "tunnel",
-                "pipeline",
-                "local",
-                "commands",
-                "workspace",
-                "ui",
-            ],
+            &["spec", "stacks", "resources", "cluster", "tunnel", "pipeline", "local", "commands", "workspace", "ui"],
         ),
         (
             "src/resources/",
             &["spec", "stacks", "cluster", "tunnel", "pipeline", "local", "commands", "workspace", "ui"],
         ),
-        ("src/stacks/", &["hosts", "cluster", "tunnel", "pipeline", "local", "commands", "workspace", "ui"]),
+        ("src/stacks/", &["cluster", "tunnel", "pipeline", "local", "commands", "workspace", "ui"]),
         (
             "src/hosts/",
             &["spec", "stacks", "resources", "cloud", "cluster", "tunnel", "pipeline", "local", "commands", "ui"],

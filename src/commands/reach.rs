@@ -4,7 +4,6 @@ use engine::Inventory;
 
 use super::{
     Globals,
-    select::closest,
     session::{Scope, Session},
 };
 use crate::{
@@ -50,9 +49,9 @@ impl Reach {
     /// There is no host of this name.
     pub fn unknown(&self, name: &str) -> Failure {
         let failure = Failure::new(format!("the stack has no host `{name}`"));
-        match closest(name, self.hosts().places().keys()) {
+        match crate::spec::nearest(name, self.hosts().places().keys().map(String::as_str)) {
             Some(near) => failure.hint(format!("did you mean `{near}`? {}", self.listed())),
-            None => failure,
+            None => failure.hint(self.listed()),
         }
     }
 
@@ -143,11 +142,12 @@ impl Reach {
                 .and_then(|host| host.users.as_ref())
                 .map_or(Vec::new(), |users| users.people.iter().map(|person| person.login.value.clone()).collect());
             let failure = Failure::new(format!("nobody has the login `{login}` on {host}, by the spec"));
-            return Err(match closest(login, &logins) {
+            return Err(match crate::spec::nearest(login, logins.iter().map(String::as_str)) {
                 Some(near) => failure.hint(format!("did you mean `{near}`? Its people: {}", logins.join(", "))),
-                None => {
+                None if logins.is_empty() => {
                     failure.hint(format!("{host} has no `users:` in the spec; leave out --as for the administrator"))
                 }
+                None => failure.hint(format!("its people: {}", logins.join(", "))),
             });
         }
         let identity = identity.map(std::path::absolute).transpose().map_err(anyhow::Error::from)?;

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::super::{Globals, select::closest, session::load};
+use super::super::{Globals, session::load};
 use crate::{
     error::{Failure, Result},
     spec::{Password, Person, Span, Spec, Sudo},
@@ -27,7 +27,7 @@ impl List {
         let (_, spec) = load(globals)?;
         if let Some(wanted) = host.as_ref().filter(|wanted| !spec.hosts.contains_key(*wanted)) {
             let failure = Failure::new(format!("the stack has no host `{wanted}`"));
-            return Err(match closest(wanted, spec.hosts.keys()) {
+            return Err(match crate::spec::nearest(wanted, spec.hosts.keys().map(String::as_str)) {
                 Some(near) => failure.hint(format!("did you mean `{near}`?")),
                 None => failure,
             });
