@@ -157,7 +157,7 @@ fn each_room_knows_only_those_below_it() {
             "src/resources/",
             &["spec", "stacks", "cluster", "tunnel", "pipeline", "local", "commands", "workspace", "ui"],
         ),
-        ("src/stacks/", &["hosts", "cluster", "tunnel", "pipeline", "local", "commands", "workspace", "ui"]),
+        ("src/stacks/", &["cluster", "tunnel", "pipeline", "local", "commands", "workspace", "ui"]),
         (
             "src/hosts/",
             &["spec", "stacks", "resources", "cloud", "cluster", "tunnel", "pipeline", "local", "commands", "ui"],

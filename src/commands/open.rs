@@ -84,7 +84,7 @@ fn choose(reach: &Reach, name: Option<&str>, on: Option<&str>) -> Result<Page> {
                 None => format!("the stack has no page `{asked}`"),
             });
             let names: Vec<String> = all.iter().map(|page| page.name.to_owned()).collect();
-            Err(match crate::spec::nearest(asked, names.iter().map(AsRef::as_ref)) {
+            Err(match crate::spec::nearest(asked, names.iter().map(String::as_str)) {
                 Some(near) if near != asked => failure.hint(format!("did you mean `{near}`? There are: {listed}")),
                 _ => failure.hint(format!("there are: {listed}")),
             })

@@ -51,7 +51,7 @@ impl Reach {
         let failure = Failure::new(format!("the stack has no host `{name}`"));
         match crate::spec::nearest(name, self.hosts().places().keys().map(String::as_str)) {
             Some(near) => failure.hint(format!("did you mean `{near}`? {}", self.listed())),
-            None => failure,
+            None => failure.hint(self.listed()),
         }
     }
 
@@ -144,9 +144,10 @@ impl Reach {
             let failure = Failure::new(format!("nobody has the login `{login}` on {host}, by the spec"));
             return Err(match crate::spec::nearest(login, logins.iter().map(String::as_str)) {
                 Some(near) => failure.hint(format!("did you mean `{near}`? Its people: {}", logins.join(", "))),
-                None => {
+                None if logins.is_empty() => {
                     failure.hint(format!("{host} has no `users:` in the spec; leave out --as for the administrator"))
                 }
+                None => failure.hint(format!("its people: {}", logins.join(", "))),
             });
         }
         let identity = identity.map(std::path::absolute).transpose().map_err(anyhow::Error::from)?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use ssh_key::{HashAlg, PublicKey as SshKey, authorized_keys::Entry};
+use ssh_key::{HashAlg, PublicKey as SshKey};
 
 pub use super::sudo::Sudo;
 use super::{Account, Facts, KeysFile, sudo::Sudoers};
@@ -309,9 +309,27 @@ impl Judge<'_> {
 }
 
 /// The options before a key, and the key.
-fn parts(line: &str) -> Option<(String, SshKey)> {
-    let entry: Entry = line.parse().ok()?;
-    Some((entry.config_opts().as_str().to_owned(), entry.public_key().clone()))
+fn parts(line: &str) -> Option<(&str, SshKey)> {
+    let line = line.trim();
+    // As sshd does it: what is no key from its first word on may be one after its options, which hold quoted blanks.
+    let read = |text: &str| {
+        let mut words = text.split_whitespace();
+        SshKey::from_openssh(&format!("{} {}", words.next()?, words.next()?)).ok()
+    };
+    if let Some(key) = read(line) {
+        return Some(("", key));
+    }
+    let (mut quoted, mut escaped) = (false, false);
+    let end = line.find(|letter: char| {
+        let plain = !std::mem::take(&mut escaped);
+        match letter {
+            '"' if plain => quoted = !quoted,
+            '\\' if plain => escaped = true,
+            _ => {}
+        }
+        !quoted && letter.is_whitespace()
+    })?;
+    Some((&line[..end], read(&line[end..])?))
 }
 
 /// A key without options and comment, as the spec's are kept; nothing where it has options.

@@ -34,7 +34,7 @@ const SPEC: [&str; 2] = ["-f", "infra/servers.yaml"];
 #[test]
 fn a_host_is_named_by_the_spec() {
     let project = project();
-    let run = |arguments: &[&str]| project.run(&[&SPEC, arguments].concat());
+    let run = |arguments: &[&str]| project.run(&[&SPEC[..], arguments].concat());
     run(&["ssh"]).expect(1).says(&["several hosts: name one", "its hosts: bastion, processing"]);
     run(&["ssh", "bastoin"]).expect(1).says(&["no host `bastoin`", "did you mean `bastion`?"]);
     run(&["cp", "users.txt", "bastoin:"]).expect(1).says(&["no host `bastoin`", "did you mean `bastion`?"]);
@@ -51,7 +51,7 @@ fn a_host_is_named_by_the_spec() {
 #[test]
 fn a_connection_that_cannot_be_made_is_explained_and_ends_as_ssh_does() {
     let project = project();
-    let run = |arguments: &[&str]| project.run(&[&SPEC, arguments].concat());
+    let run = |arguments: &[&str]| project.run(&[&SPEC[..], arguments].concat());
     // Through the bastion: it is the one to look at.
     for host in ["bastion", "processing"] {
         let run = run(&["ssh", host, "--", "true"]).expect(255);

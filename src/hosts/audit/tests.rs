@@ -147,9 +147,11 @@ fn keys_are_compared_with_the_spec_and_judged() {
 
     let (mut facts, expected) = converged();
     // One of the spec's with options is another one: it may do something else.
-    keys(&mut facts, "mateo", &[&format!("from=\"10.0.0.0/8\" {MATEO}")]);
-    assert!(entrant(&audit(&facts, &expected, TODAY), "mateo").keys[0].restricted);
-    assert_eq!(unusual(&facts, &expected).len(), 1);
+    for options in ["from=\"10.0.0.0/8\"", "no-pty,command=\"echo \\\"a b\\\" c\"", "restrict"] {
+        keys(&mut facts, "mateo", &[&format!("{options} {MATEO} a comment")]);
+        assert!(entrant(&audit(&facts, &expected, TODAY), "mateo").keys[0].restricted, "{options}");
+        finds(&facts, &expected, &["is not in the spec"]);
+    }
 
     let (mut facts, expected) = converged();
     keys(&mut facts, "admin", &[TOMAS, WEAK, &format!("cert-authority {MATEO}")]);
