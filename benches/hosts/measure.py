@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from dataclasses import dataclass
 from statistics import median
@@ -34,8 +35,9 @@ def _people(tool: Tool, count: int) -> dict[str, str]:
     return {f"{tool.prefix}{number:03}": _new_key() for number in range(count)}
 
 
-def _measure(tool: Tool, bastion: Bastion, people: dict[str, str], changes: bool = True) -> Figure:
+def _measure(tool: Tool, bastion: Bastion, people: dict[str, str], step: str) -> Figure:
     """Have a tool make exactly these people be there; insists that they then are, and on whether it changed anything."""
+    changes = step != CONVERGED
     moment = bastion.moment()
     done = tool.reach(people)
     trips = bastion.trips_since(moment)
@@ -45,16 +47,18 @@ def _measure(tool: Tool, bastion: Bastion, people: dict[str, str], changes: bool
         raise Failed(f"{tool.name} should have changed {'something' if changes else 'nothing'}:\n{done.said[-2000:]}")
     if done.own_count not in (None, trips.all):
         raise Failed(f"{tool.name} counts {done.own_count} round trips, and the host {trips}:\n{done.said[-2000:]}")
+    said = f"{len(people)} users, {tool.name}, {step}: {done.seconds:.2f} s, {trips.all} round trips"
+    print(said, file=sys.stderr, flush=True)
     return Figure(done.seconds, trips.all)
 
 
 def cycle(tool: Tool, bastion: Bastion, count: int) -> dict[str, Figure]:
     """All steps for so many people."""
     people = _people(tool, count)
-    found = {CREATED: _measure(tool, bastion, people), CONVERGED: _measure(tool, bastion, people, changes=False)}
+    found = {step: _measure(tool, bastion, people, step) for step in (CREATED, CONVERGED)}
     people[f"{tool.prefix}{count // 2:03}"] = _new_key()
-    found[CHANGED] = _measure(tool, bastion, people)
-    found[REMOVED] = _measure(tool, bastion, {})
+    found[CHANGED] = _measure(tool, bastion, people, CHANGED)
+    found[REMOVED] = _measure(tool, bastion, {}, REMOVED)
     return found
 
 
@@ -69,25 +73,35 @@ def middle(cycles: list[dict[str, Figure]]) -> dict[str, Figure]:
 def sudo_for_all(project: Project, infra: Infra, bastion: Bastion, count: int) -> Figure:
     """So many people get sudo: a file that could lock us out is checked, set, and tried by a second connection."""
     people = _people(infra, count)
-    _measure(infra, bastion, people)
+    _measure(infra, bastion, people, CREATED)
     project.set_sudo(True)
-    figure = _measure(infra, bastion, people)
+    figure = _measure(infra, bastion, people, "all get sudo")
     project.set_sudo(False)
-    _measure(infra, bastion, {})
+    _measure(infra, bastion, {}, REMOVED)
     return figure
 
 
-def warm_start(project: Project) -> tuple[float, float]:
-    """Seconds of `local down` with three hosts, and from `local up --hosts` until all three answer."""
+@dataclass(frozen=True)
+class WarmStart:
+    """Seconds of `local down` with three hosts, of `local up`, and of `local up --hosts` until all three answer."""
+
+    down: float
+    cloud: float
+    hosts: float
+
+
+def warm_start(project: Project) -> WarmStart:
+    """Three hosts go and come back; what they are made of is there already, as after any first time."""
     project.infra("--local", "--overlay", str(HERE / "three.yaml"), "apply", "--yes")
     down = project.infra("local", "down").seconds
+    cloud = project.infra("local", "up").seconds
     began = time.perf_counter()
     project.infra("local", "up", "--hosts")
     while len(_hosts(project)["ready"]) < 3:
         if time.perf_counter() - began > 60:
             raise Failed(f"of three hosts only these answer: {_hosts(project)}")
         time.sleep(0.05)
-    return down, time.perf_counter() - began
+    return WarmStart(down, cloud, time.perf_counter() - began)
 
 
 def _hosts(project: Project) -> dict[str, list[str]]:
