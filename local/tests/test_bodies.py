@@ -140,8 +140,9 @@ def test_hosts_call_the_local_cloud_and_nothing_else_of_this_machine(world):
         stdout=subprocess.PIPE, text=True,
     ) as listener:  # fmt: skip
         other = listener.stdout.readline().strip()
-        refused = f"curl -s --noproxy '' -x $http_proxy http://127.0.0.1:{other}/"
-        assert "not for its hosts" in world.ssh("admin", world.debian, refused)
+        for address in (f"127.0.0.1:{other}", f"localhost:{other}", "169.254.169.254", f"0.0.0.0:{other}"):
+            refused = f"curl -s --noproxy '' -x $http_proxy http://{address}/"
+            assert "not for its hosts" in world.ssh("admin", world.debian, refused)
         listener.kill()
 
 
