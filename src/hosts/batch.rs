@@ -183,6 +183,10 @@ const FUNCTIONS: &str = r#"
 export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive
 umask 022
 cd /
+# A host behind a proxy says so there; sudo does not pass it on.
+if [ -r /etc/environment ]; then
+    eval "$(sed -n -E 's/^(export )?([A-Za-z_]*(_proxy|_PROXY|_CERT|_CERT_FILE|_CA_BUNDLE)=)/export \2/p' /etc/environment)"
+fi
 mkdir -p "$owned/$stack"
 chmod 700 "$owned"
 exec 9>"$owned/lock"

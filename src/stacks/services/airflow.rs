@@ -26,7 +26,8 @@ pub(super) fn add(setup: &mut HostSetup, airflow: &Airflow, facts: &HostFacts) {
         password_file: AIRFLOW_PASSWORD_FILE,
         ..Values::of(facts)
     };
-    setup.packages.extend([format!("python{python}-venv"), "postgresql".into()]);
+    // The distribution's own Python has its `venv` apart; one that came otherwise has it already.
+    setup.packages.extend(["python3-venv".into(), "postgresql".into()]);
     setup.accounts.push(AccountSetup { name: NAME, home: "/var/lib/airflow" });
     for (path, text, mode) in [
         (CONFIG, template::AIRFLOW_CONFIG, 0o644),
@@ -68,6 +69,6 @@ pub(super) fn add(setup: &mut HostSetup, airflow: &Airflow, facts: &HostFacts) {
         port: *airflow.port,
         path: "/health",
         expect: Expect::Json(&["/metadatabase/status", "/scheduler/status"], "healthy"),
-        within: Duration::from_secs(120),
+        within: Duration::from_mins(2),
     });
 }

@@ -16,6 +16,7 @@ const PRUNE: &str = "/usr/local/lib/infra/luigi-prune-history";
 pub(super) fn add(setup: &mut HostSetup, luigi: &Luigi, facts: &HostFacts) {
     let values =
         Values { port: *luigi.port, history_days: luigi.history.as_secs().div_ceil(24 * 60 * 60), ..Values::of(facts) };
+    let (requirements, build) = packages(luigi.version.as_ref().map(|version| version.value.as_str()));
     setup.packages.insert("python3-venv".into());
     setup.accounts.push(AccountSetup { name: NAME, home: "/var/lib/luigi" });
     setup.files.push(FileSetup {
@@ -29,8 +30,8 @@ pub(super) fn add(setup: &mut HostSetup, luigi: &Luigi, facts: &HostFacts) {
         path: VENV,
         // luigi runs on whatever Python 3 the distribution has.
         python: "python3".into(),
-        requirements: requirements(luigi.version.as_ref().map(|version| version.value.as_str())),
-        build: template::BUILD,
+        requirements,
+        build,
     });
     for (unit, text, enabled, restart_on) in [
         ("luigid.service", template::LUIGI_UNIT, true, vec![VENV, CONFIG]),
@@ -50,10 +51,11 @@ pub(super) fn add(setup: &mut HostSetup, luigi: &Luigi, facts: &HostFacts) {
     });
 }
 
-/// The pinned set of a version; the newest that was tested where none is named. The spec has refused unknown ones.
-fn requirements(version: Option<&str>) -> &'static str {
+/// The pinned set of a version and what builds it; the newest that was tested where none is named. The spec has refused
+/// unknown ones.
+fn packages(version: Option<&str>) -> (&'static str, &'static str) {
     match version {
-        Some("3.6.0") => template::LUIGI_3_6_0,
-        _ => template::LUIGI_3_8_1,
+        Some("3.6.0") => (template::LUIGI_3_6_0, template::BUILD_3_8),
+        _ => (template::LUIGI_3_8_1, template::BUILD),
     }
 }

@@ -11,6 +11,7 @@ macro_rules! text {
 }
 
 pub(super) const BUILD: &str = text!("build-requirements.txt");
+pub(super) const BUILD_3_8: &str = text!("build-requirements-3.8.txt");
 pub(super) const PRIVATE_ADDRESS: &str = text!("private-address");
 pub(super) const ADDRESS_UNIT: &str = text!("infra-address.service");
 pub(super) const DOCKER_DAEMON: &str = text!("docker/daemon.json");

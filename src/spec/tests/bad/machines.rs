@@ -129,6 +129,26 @@ fn hosts() {
             "10:97: `python` of service `airflow` of host `h` must be text, but YAML reads `3.10` as a number",
         ),
         (
+            "hosts: { h: { subnet: out, type: t2.micro, ssh_from: 10.0.0.0/8, services: { airflow: { version: \"2.9.0\" } } } }",
+            "10:98: `version` of service `airflow` of host `h` cannot be `2.9.0`",
+        ),
+        (
+            "hosts: { h: { subnet: out, type: t2.micro, ssh_from: 10.0.0.0/8, services: { airflow: { python: \"3.12\" } } } }",
+            "10:97: `python` of service `airflow` of host `h` cannot be `3.12`",
+        ),
+        (
+            "hosts: { h: { subnet: out, type: t2.micro, ssh_from: 10.0.0.0/8, services: { airflow: { admin: \"a b\" } } } }",
+            "10:96: `admin` of service `airflow` of host `h` cannot be `a b`",
+        ),
+        (
+            "hosts: { h: { subnet: out, type: t2.micro, ssh_from: 10.0.0.0/8, services: { luigi: { version: \"3.7.0\" } } } }",
+            "10:96: `version` of service `luigi` of host `h` cannot be `3.7.0`",
+        ),
+        (
+            "hosts: { h: { subnet: out, type: t2.micro, ssh_from: 10.0.0.0/8, services: { luigi: { history: 1h } } } }",
+            "10:96: `history` of service `luigi` of host `h` must be a day at least",
+        ),
+        (
             "hosts: { h: { subnet: out, type: t2.micro, ssh_from: 10.0.0.0/8, services: { luigi: { port: 80 } } } }",
             "10:93: `port` of service `luigi` of host `h` cannot be 80",
         ),
