@@ -151,18 +151,7 @@ fn each_room_knows_only_those_below_it() {
         ),
         (
             "src/cloud/",
-            &[
-                "spec",
-                "stacks",
-                "resources",
-                                "cluster",
-                "tunnel",
-                "pipeline",
-                "local",
-                "commands",
-                "workspace",
-                "ui",
-            ],
+            &["spec", "stacks", "resources", "cluster", "tunnel", "pipeline", "local", "commands", "workspace", "ui"],
         ),
         (
             "src/resources/",

@@ -27,7 +27,9 @@ def test_rules_are_the_security_groups():
         "i-1", "10.0.0.4", "198.18.0.1",
         Rule("tcp", 22, 22, ("203.0.113.0/24", "2001:db8::/32")), Rule("tcp", 443, 443, ("0.0.0.0/0",)),
     )  # fmt: skip
-    inner = host("i-2", "10.0.1.4", None, Rule("-1", None, None, ("10.0.0.4/32",)), Rule("icmp", -1, -1, ("0.0.0.0/0",)))
+    inner = host(
+        "i-2", "10.0.1.4", None, Rule("-1", None, None, ("10.0.0.4/32",)), Rule("icmp", -1, -1, ("0.0.0.0/0",))
+    )
     text = ruleset([bastion, inner])
     chains = {c.split(" {")[0]: c for c in text.split("  chain ")[1:]}
     lines = [line.strip() for line in chains[bastion.link].splitlines()[1:]]
@@ -74,7 +76,7 @@ def test_pips_own_settings_are_taken_over(tmp_path, monkeypatch):
 
 
 def test_certificates_that_only_this_machine_trusts():
-    one, two = ("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----".format(x * 64) for x in "ab")
+    one, two = (f"-----BEGIN CERTIFICATE-----\n{x * 64}\n-----END CERTIFICATE-----" for x in "ab")
     assert sources.more_authorities(f"# a name\n{one}\n{two}\n{two}", one.replace("\n", "\r\n")) == [two]
 
 
@@ -132,12 +134,14 @@ def test_packages_are_fetched_once(tmp_path):
     async def run():
         origin = await asyncio.start_server(server, "127.0.0.1", 0)
         port = origin.sockets[0].getsockname()[1]
-        out = egress.Egress(Path("/nowhere"), lambda: [], port, tmp_path)
+        out = egress.Egress(Path("/nowhere"), list, port, tmp_path)
         proxy = await asyncio.start_server(out.serve, "127.0.0.1", 0)
         bodies = []
         for name in ("a.deb", "a.deb", "b.txt", "b.txt", "gone.deb", "gone.deb"):
             reader, writer = await asyncio.open_connection(*proxy.sockets[0].getsockname())
-            writer.write(f"GET http://127.0.0.1:{port}/x/{name}?q HTTP/1.1\r\nProxy-Connection: keep-alive\r\n\r\n".encode())
+            writer.write(
+                f"GET http://127.0.0.1:{port}/x/{name}?q HTTP/1.1\r\nProxy-Connection: keep-alive\r\n\r\n".encode()
+            )
             bodies.append((await reader.read()).split(b"\r\n\r\n", 1)[1])
             writer.close()
         for one in (origin, proxy):

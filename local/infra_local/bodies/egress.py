@@ -37,7 +37,13 @@ class Egress:
                 await self._tunnel((reader, writer), target)
             else:
                 await self._forward((reader, writer), method, target, head)
-        except (OSError, ValueError, asyncio.TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+        except (
+            OSError,
+            ValueError,
+            asyncio.TimeoutError,
+            asyncio.IncompleteReadError,
+            asyncio.LimitOverrunError,
+        ) as error:
             with contextlib.suppress(OSError):
                 text = f"{reason(error)}\n".encode()
                 writer.write(b"HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\nContent-Type: text/plain\r\n")
