@@ -40,6 +40,16 @@ pub struct Session {
     _lock: Option<Lock>,
 }
 
+impl Drop for Session {
+    /// Tells, in the log, how often hosts were asked: what a verb costs over a slow line. `make bench` reads it.
+    fn drop(&mut self) {
+        let round_trips = self.cloud.hosts.round_trips();
+        if round_trips > 0 {
+            tracing::debug!(round_trips, "hosts");
+        }
+    }
+}
+
 /// What a verb is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
