@@ -133,9 +133,7 @@ Host {bastion}
         """What the gateway says to a connection: `ok`, `error …`, or nothing within the time."""
         command = [sys.executable, str(PROXY), self.hosts["gateway"], address, str(port)]
         try:
-            done = subprocess.run(
-                command, input="", capture_output=True, text=True, timeout=seconds, check=False
-            )
+            done = subprocess.run(command, input="", capture_output=True, text=True, timeout=seconds, check=False)
         except subprocess.TimeoutExpired:
             return ""
         return done.stderr.strip() or "ok"

@@ -56,7 +56,9 @@ def test_a_login_is_the_images_own_and_an_administrator(world, login, which):
 
 
 def test_sshd_and_systemd_are_as_in_a_clouds_image(world):
-    said = world.ssh("ubuntu", world.bastion, "sudo sshd -T; systemctl is-system-running --wait; stat -c %a /etc/sudoers.d/*")
+    said = world.ssh(
+        "ubuntu", world.bastion, "sudo sshd -T; systemctl is-system-running --wait; stat -c %a /etc/sudoers.d/*"
+    )
     assert "passwordauthentication no" in said.splitlines()
     assert said.splitlines()[-3] == "running" and said.splitlines()[-2:] == ["440", "440"]
     assert 'command="echo' in world.ssh("ubuntu", world.bastion, "sudo cat /root/.ssh/authorized_keys")
@@ -133,22 +135,30 @@ def test_there_is_no_other_way_out(world):
 def test_hosts_call_the_local_cloud_and_nothing_else_of_this_machine(world):
     port = world.cloud.endpoint.rsplit(":", 1)[1]
     ask = "curl -s {} http://{}/infra-local/status"
-    for where in (ask.format("", f"169.254.169.1:{port}"), ask.format("--noproxy '' -x $http_proxy", f"127.0.0.1:{port}")):
+    for where in (
+        ask.format("", f"169.254.169.1:{port}"),
+        ask.format("--noproxy '' -x $http_proxy", f"127.0.0.1:{port}"),
+    ):
         assert json.loads(world.ssh("admin", world.debian, where))["hosts"]["up"]
     with subprocess.Popen(
         [sys.executable, "-c", "import socket; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True); s.accept()"],
         stdout=subprocess.PIPE, text=True,
     ) as listener:  # fmt: skip
         other = listener.stdout.readline().strip()
-        refused = f"curl -s --noproxy '' -x $http_proxy http://127.0.0.1:{other}/"
-        assert "not for its hosts" in world.ssh("admin", world.debian, refused)
+        for address in (f"127.0.0.1:{other}", f"localhost:{other}", "169.254.169.254", f"0.0.0.0:{other}"):
+            refused = f"curl -s --noproxy '' -x $http_proxy http://{address}/"
+            assert "not for its hosts" in world.ssh("admin", world.debian, refused)
         listener.kill()
 
 
 def test_an_older_python_where_this_machine_has_one(world):
     if not list(Path.home().glob(".pyenv/versions/3.10.*")):
         pytest.skip("this machine has no Python 3.10 of its own")
-    said = world.ssh("admin", world.debian, "python3.10 -m venv /tmp/old && /tmp/old/bin/python -c 'import ssl, sqlite3, sys; print(sys.version)' && /tmp/old/bin/pip --version")
+    said = world.ssh(
+        "admin",
+        world.debian,
+        "python3.10 -m venv /tmp/old && /tmp/old/bin/python -c 'import ssl, sqlite3, sys; print(sys.version)' && /tmp/old/bin/pip --version",
+    )
     assert said.startswith("3.10.") and "python 3.10" in said
 
 
@@ -165,13 +175,13 @@ def test_what_it_was_told_at_birth_happens_once_and_a_reboot_keeps_the_disk(worl
     assert world.ssh("ubuntu", world.bastion, "cat /var/lib/told-at-birth") == "ran"
     keys = world.host_keys(world.bastion)
     # What lies in /run is gone after a reboot.
+    look = "ls -d /run/before kept 2>/dev/null"
     for reboot in (
         lambda: world.ec2.reboot_instances(InstanceIds=[world.bastion]),
         lambda: world.try_ssh("ubuntu", world.bastion, "sudo systemctl reboot"),
     ):
         world.ssh("ubuntu", world.bastion, "touch kept; sudo touch /run/before")
         reboot()
-        look = "ls -d /run/before kept 2>/dev/null"
         until(lambda: world.try_ssh("ubuntu", world.bastion, look).stdout.split(), [["kept"]], 30)
         until(lambda: world.bastion in world.hosts["ready"], [True])
     assert world.ssh("ubuntu", world.bastion, "cat /var/lib/told-at-birth") == "ran"
@@ -197,7 +207,9 @@ def test_clusters_nodes_have_no_hosts(world):
     )  # fmt: skip
     node_filter = [{"Name": "tag-key", "Values": ["aws:elasticmapreduce:job-flow-id"]}]
     nodes = lambda: [  # noqa: E731
-        i["InstanceId"] for r in world.ec2.describe_instances(Filters=node_filter)["Reservations"] for i in r["Instances"]
+        i["InstanceId"]
+        for r in world.ec2.describe_instances(Filters=node_filter)["Reservations"]
+        for i in r["Instances"]
     ]
     until(lambda: len(nodes()), [1])
     world.until(nodes()[0], "running")
@@ -215,7 +227,9 @@ def test_a_terminated_instance_has_no_host(world):
     until(keys.exists, [False])
     running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert made not in running
-    assert "unreachable" in world.ssh("ubuntu", world.bastion, f"timeout 5 bash -c 'echo >/dev/tcp/{address}/22' 2>&1; true")
+    assert "unreachable" in world.ssh(
+        "ubuntu", world.bastion, f"timeout 5 bash -c 'echo >/dev/tcp/{address}/22' 2>&1; true"
+    )
 
 
 def test_warm_starts_are_quick(world):

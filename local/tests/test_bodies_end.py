@@ -43,6 +43,10 @@ def test_down_leaves_nothing_and_up_brings_the_hosts_back(project, tmp_path):
     assert world.host_keys(world.bastion) == keys, "whoever pinned them is not alarmed"
     assert world.ssh("ubuntu", world.bastion, "ls") == "", "its disk is a new one"
 
+    world.cloud.control("reset", {})
+    until(lambda: list((project / "host-keys").iterdir()), [[]])
+    assert world.hosts["ready"] == world.hosts["starting"] == []
+
 
 @pytest.mark.parametrize("victim", ["keeper", "init", "supervisor", "daemon"])
 def test_whoever_is_killed_nothing_is_left(project, tmp_path, victim):

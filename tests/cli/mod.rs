@@ -8,6 +8,7 @@ mod apply;
 mod arguments;
 mod destroy;
 mod failures;
+mod gateway;
 mod handmade;
 mod help;
 mod hosts;

@@ -110,7 +110,9 @@ class Supervisor:
                 if body and body.is_over:
                     again = body.asks_again
                     await self._stop(body, orderly=False)
-                    log.info("%s %s", instance, "starts again, as it asked" if again else "was switched off from within")
+                    log.info(
+                        "%s %s", instance, "starts again, as it asked" if again else "was switched off from within"
+                    )
                     if again:
                         boot = -1
                     else:
