@@ -73,40 +73,58 @@ fn sshd_is_put_right_whatever_was_read_before_our_file() {
     let stack = stack.applied();
     let folder = "/etc/ssh/sshd_config.d";
     let reload = "systemctl reload ssh";
-    let takes_passwords = |user: &str| {
-        let told = stack.root("bastion", &format!("sshd -T -C user={user},host=x,addr=203.0.113.7"));
-        ["passwordauthentication yes", "kbdinteractiveauthentication yes"].iter().any(|line| told.contains(line))
+    // Whether anybody could come in by a password, from wherever.
+    let takes_passwords = || {
+        ["user=ana,host=x,addr=203.0.113.7", "user=ana,host=x,addr=192.0.2.1", "user=root,host=x,addr=192.0.2.1"]
+            .iter()
+            .any(|who| {
+                let told = stack.root("bastion", &format!("sshd -T -C {who}"));
+                ["passwordauthentication yes", "kbdinteractiveauthentication yes"]
+                    .iter()
+                    .any(|line| told.contains(line))
+            })
     };
-    // Ours is read before it: it does nothing.
-    stack.root("bastion", &format!("echo 'PasswordAuthentication yes' >{folder}/05-cloud.conf; {reload}"));
-    assert!(!takes_passwords("ana"));
-    stack.converged();
+    // What is read after ours does nothing; nor does what is read before it, for ours ends with a block that matches all.
+    for name in ["05-cloud.conf", "00-a.conf"] {
+        stack.root(
+            "bastion",
+            &format!("printf 'PasswordAuthentication yes\nAuthorizedKeysFile /etc/keys\n' >{folder}/{name}; {reload}"),
+        );
+        assert!(!takes_passwords() && stack.lets_in("ana", "bastion"));
+        stack.converged();
+    }
 
-    for (name, text, option) in [
-        ("00-a.conf", "PasswordAuthentication yes", "PasswordAuthentication"),
-        ("00-b.conf", "Match all\\n KbdInteractiveAuthentication yes", "KbdInteractiveAuthentication"),
-        ("00-c.conf", "Match User ana\\n PasswordAuthentication yes", "PasswordAuthentication"),
-        ("00-d.conf", "AuthorizedKeysFile .ssh/authorized_keys .ssh/authorized_keys2", "AuthorizedKeysFile"),
+    // A block that is read before ours wins, also where it is about people or places that nobody asks about.
+    for (name, text, fields) in [
+        ("00-b.conf", "Match all\\n KbdInteractiveAuthentication yes", "KbdInteractiveAuthentication read_first"),
+        ("00-c.conf", "Match Address 192.0.2.0/24\\n PasswordAuthentication yes", "read_first"),
+        ("00-d.conf", "Match User root\\n PasswordAuthentication yes", "read_first"),
     ] {
         // Ours stands in the main file's first line once it had to.
         let first = "sed -i '/^Include.*00-infra.conf$/d' /etc/ssh/sshd_config";
-        let by_hand = format!("{first}; printf '{text}\\n' >{folder}/{name}; {reload}");
-        heals(&stack, &by_hand, &[&format!("update sshd/bastion {option}")]);
-        assert!(!takes_passwords("ana") && stack.lets_in("ana", "bastion"), "{name}");
+        stack.root("bastion", &format!("{first}; printf '{text}\\n' >{folder}/{name}; {reload}"));
+        assert!(takes_passwords(), "{name} does not win");
+        heals(&stack, "true", &[&format!("update sshd/bastion {fields}")]);
+        assert!(!takes_passwords() && stack.lets_in("ana", "bastion"), "{name}");
         stack.root("bastion", &format!("rm {folder}/{name}"));
     }
     // The main file itself, before it includes anything.
-    let by_hand = format!("sed -i '1i PermitRootLogin yes' /etc/ssh/sshd_config; {reload}");
-    heals(&stack, &by_hand, &["update sshd/bastion PermitRootLogin"]);
+    let by_hand =
+        format!("sed -i '1i Match User root\\n PermitRootLogin yes\\nMatch all' /etc/ssh/sshd_config; {reload}");
+    heals(&stack, &by_hand, &["update sshd/bastion read_first"]);
+    assert_eq!(
+        stack.root("bastion", "sshd -T -C user=root,host=x,addr=192.0.2.1 | grep ^permitroot"),
+        "permitrootlogin no\n"
+    );
     let by_hand =
         format!("sed -i 's/^PasswordAuthentication no/PasswordAuthentication yes/' {folder}/00-infra.conf; {reload}");
     heals(&stack, &by_hand, &["update sshd/bastion PasswordAuthentication file"]);
     let by_hand = format!(
-        "rm {folder}/00-infra.conf; sed -i '/00-infra.conf$/d;/^PermitRootLogin yes/d' /etc/ssh/sshd_config; {reload}"
+        "rm {folder}/00-infra.conf; sed -i '/00-infra.conf$/d;/^Match/d;/^ PermitRootLogin yes/d' /etc/ssh/sshd_config; {reload}"
     );
     stack.root("bastion", &by_hand);
     assert_eq!(stack.local(&["verify"]).code, Some(2));
     stack.apply().expect(0);
     stack.converged();
-    assert!(!takes_passwords("ana") && stack.lets_in("ana", "bastion"));
+    assert!(!takes_passwords() && stack.lets_in("ana", "bastion"));
 }

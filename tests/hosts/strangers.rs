@@ -83,14 +83,15 @@ impl<'a> Second<'a> {
              address: {address}\n    login: ubuntu\n    host_key: {key}\n    users: ../others.txt\n",
             stack.name
         );
-        stack.project.write("infra/second.yaml", &spec);
+        std::fs::create_dir(stack.project.path("second")).expect("a writable project");
+        stack.project.write("second/hosts.yaml", &spec);
         Self { stack }
     }
 
     fn run(&self, arguments: &[&str]) -> Run {
         let program = crate::support::cli::program();
         let program = program.to_str().expect("a path");
-        let spec = self.stack.project.path("infra/second.yaml");
+        let spec = self.stack.project.path("second/hosts.yaml");
         let all = [&[program, "-f", spec.to_str().expect("a path")], arguments].concat();
         self.stack.lab.exec(&all).output().expect("it starts").into()
     }

@@ -58,7 +58,11 @@ impl Stack {
 
     /// A stack with a bastion and a host behind it.
     pub fn both(list: &str) -> Option<Self> {
-        let lab = lab()?;
+        lab().map(|lab| Self::on(lab, list))
+    }
+
+    /// The same on a cloud of the test's own.
+    pub fn on(lab: &'static Lab, list: &str) -> Self {
         let name = unique();
         let project = Project::empty(&lab.endpoint);
         let text = fs::read_to_string(root().join("tests/specs/hosts.yaml")).expect("the spec of hosts");
@@ -69,7 +73,7 @@ impl Stack {
         let sockets = tempfile::Builder::new().prefix("it-").tempdir_in("/tmp").expect("a folder in /tmp");
         let stack = Self { lab, project, name, sockets };
         stack.list(list);
-        Some(stack)
+        stack
     }
 
     /// The same, applied.
@@ -128,10 +132,12 @@ impl Stack {
         assert_eq!((run.code, run.out.starts_with("Verified: all ")), (Some(0), true), "{}\n{}", run.out, run.err);
     }
 
-    /// What a plan for people would do, a line a step.
+    /// What a plan for people would do, a line a step, in alphabetical order.
     #[track_caller]
     pub fn steps(&self) -> Vec<String> {
-        self.local(&["users", "plan", "--json"]).expect(0).steps()
+        let mut steps = self.local(&["users", "plan", "--json"]).expect(0).steps();
+        steps.sort();
+        steps
     }
 
     /// The folder in which the program keeps the ways to the hosts.
@@ -143,7 +149,7 @@ impl Stack {
     fn administrator(&self, host: &str) -> Command {
         let mut command = Command::new("ssh");
         let socket = format!("ControlPath={}/{host}", self.sockets.path().display());
-        command.current_dir(self.project.folder()).arg("-F").arg(self.ways().join("ssh_config"));
+        command.current_dir("/").arg("-F").arg(self.ways().join("ssh_config"));
         command.args(["-o", &socket, "-o", "ControlMaster=auto", "-o", "ControlPersist=120"]);
         command
     }

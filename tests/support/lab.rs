@@ -117,7 +117,7 @@ impl Lab {
     }
 
     /// Takes it down, and removes its folder.
-    pub fn down(self) {
+    pub fn down(&self) {
         self.run(&["local", "down"]).expect(0);
         fs::remove_dir_all(&self.folder).expect("a folder of this test");
     }
