@@ -11,10 +11,12 @@ pub enum Kind {
     Changes,
     /// The user stopped it: exit code 130, as a shell reports a Ctrl-C.
     Cancelled,
+    /// A program that was run for the user (`ssh`) ended with this exit code, which is ours too.
+    Ended(u8),
 }
 
 /// Why a command did not do what it was asked to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failure {
     /// What sort of failure.
     pub kind: Kind,
@@ -40,6 +42,11 @@ impl Failure {
         Self { kind: Kind::Cancelled, message: message.into(), hints: Vec::new() }
     }
 
+    /// A program that was run for the user ended with an exit code other than 0, and said why itself.
+    pub fn ended(code: u8) -> Self {
+        Self { kind: Kind::Ended(code), message: String::new(), hints: Vec::new() }
+    }
+
     /// Adds what to do.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -53,6 +60,7 @@ impl Failure {
             Kind::Failed => 1,
             Kind::Changes => 2,
             Kind::Cancelled => 130,
+            Kind::Ended(code) => code,
         }
     }
 }
@@ -73,12 +81,20 @@ impl From<anyhow::Error> for Failure {
 
 impl From<engine::ObserveError> for Failure {
     fn from(error: engine::ObserveError) -> Self {
-        let claimed = matches!(error, engine::ObserveError::Claimed { .. });
+        let example = match &error {
+            engine::ObserveError::Claimed(claims) => {
+                claims.first().and_then(|(address, ids)| Some((address.to_string(), ids.last()?.clone())))
+            }
+            engine::ObserveError::Kind { .. } => None,
+        };
         let failure = Self::from(anyhow::Error::from(error));
-        if !claimed {
-            return failure;
-        }
-        failure.hint("remove the tag `infra:address` from the one that is not wanted, or delete it; then plan again")
+        let Some((address, id)) = example else { return failure };
+        failure
+            .hint("`infra status` lists them all; keep the one of each that the others refer to")
+            .hint(format!(
+                "delete what is not wanted, or take its tag `infra:address` away, for instance {address}'s from {id}; then plan again"
+            ))
+            .hint("`infra destroy` deletes all of them")
     }
 }
 

@@ -7,6 +7,7 @@ pub mod commands;
 pub mod credentials;
 pub mod error;
 pub mod hosts;
+pub mod http;
 pub mod local;
 pub mod logging;
 pub mod resources;

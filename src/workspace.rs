@@ -1,7 +1,8 @@
 //! Where a project keeps what is not in its spec: `.infra/` beside the folder of specs.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -37,9 +38,38 @@ impl Workspace {
 
     /// Where a stack's secrets are kept; the folder is made, readable by its owner alone.
     pub fn secrets(&self, realm: &str, stack: &str) -> anyhow::Result<PathBuf> {
-        let folder = self.root.join("secrets").join(format!("{realm}-{stack}"));
-        private_folder(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        let folder = self.secrets_at(realm, stack);
+        private_folder(&folder).with_context(|| format!("cannot make the folder {}", absolute(&folder).display()))?;
         Ok(folder)
+    }
+
+    /// Where a stack's secrets are kept, whether or not there is such a folder yet.
+    pub fn secrets_at(&self, realm: &str, stack: &str) -> PathBuf {
+        self.root.join("secrets").join(format!("{realm}-{stack}"))
+    }
+
+    /// Keeps other commands of this folder from changing the stack until the lock is dropped or the process ends,
+    /// however it ends. An error says who holds it.
+    pub fn lock(&self, realm: &str, stack: &str, verb: &str) -> anyhow::Result<Lock> {
+        let path = absolute(&self.root).join("locks").join(format!("{realm}-{stack}"));
+        let unwritable = || unwritable(&path);
+        fs::create_dir_all(path.parent().unwrap_or(&self.root)).with_context(unwritable)?;
+        let file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        // Held for as long as the command runs, which is as long as the process.
+        let lock = Box::leak(Box::new(fd_lock::RwLock::new(file.with_context(unwritable)?)));
+        let mut held = match lock.try_write() {
+            Ok(held) => held,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let who = fs::read_to_string(&path).unwrap_or_default();
+                let who = if who.trim().is_empty() { "another command" } else { who.trim() };
+                anyhow::bail!("{who} is at work on stack {stack}; nothing was changed");
+            }
+            Err(error) => return Err(error).with_context(unwritable),
+        };
+        let now = jiff::Zoned::now().strftime("%H:%M:%S");
+        let who = format!("`infra {verb}` (process {}, since {now})\n", std::process::id());
+        held.set_len(0).and_then(|()| held.write_all(who.as_bytes())).with_context(unwritable)?;
+        Ok(Lock { _held: held })
     }
 
     /// Where the ways to a stack's hosts are kept: ssh's configuration and the hosts' keys.
@@ -64,8 +94,22 @@ impl Workspace {
             }
             Ok(())
         };
-        write().with_context(|| format!("cannot make the folder {}", self.root.display()))
+        write().with_context(|| unwritable(&absolute(&self.root)))
     }
+}
+
+/// A stack that no other command of this folder changes.
+#[derive(Debug)]
+pub struct Lock {
+    _held: fd_lock::RwLockWriteGuard<'static, fs::File>,
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn unwritable(path: &Path) -> String {
+    format!("cannot write {} (infra keeps its journal, locks and secrets there)", path.display())
 }
 
 /// Makes a folder that only its owner can look into.
@@ -80,6 +124,19 @@ pub fn private_folder(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stack_is_locked_until_the_lock_is_dropped_and_says_by_whom() {
+        let folder = tempfile::tempdir().unwrap();
+        let workspace = Workspace { root: folder.path().join(".infra") };
+        let held = workspace.lock("local", "a", "apply").unwrap();
+        let refused = workspace.lock("local", "a", "destroy").unwrap_err().to_string();
+        let pid = std::process::id();
+        assert!(refused.contains("`infra apply`") && refused.contains(&format!("process {pid},")), "{refused}");
+        workspace.lock("local", "b", "destroy").unwrap();
+        drop(held);
+        workspace.lock("local", "a", "destroy").unwrap();
+    }
 
     #[test]
     fn the_workspace_lies_beside_the_folder_of_specs() {

@@ -97,7 +97,7 @@ fn only_ui_prints() {
             "print!(",
             "eprint!(",
             "dbg!(",
-            "stdout()",
+            "io::stdout()",
             "io::stderr()",
             "anstream",
             "owo_colors",
@@ -151,25 +151,17 @@ fn each_room_knows_only_those_below_it() {
         ),
         (
             "src/cloud/",
-            &[
-                "spec",
-                "stacks",
-                "resources",
-                "hosts",
-                "cluster",
-                "tunnel",
-                "pipeline",
-                "local",
-                "commands",
-                "workspace",
-                "ui",
-            ],
+            &["spec", "stacks", "resources", "cluster", "tunnel", "pipeline", "local", "commands", "workspace", "ui"],
         ),
         (
             "src/resources/",
             &["spec", "stacks", "cluster", "tunnel", "pipeline", "local", "commands", "workspace", "ui"],
         ),
-        ("src/stacks/", &["hosts", "cluster", "tunnel", "pipeline", "local", "commands", "workspace", "ui"]),
+        ("src/stacks/", &["cluster", "tunnel", "pipeline", "local", "commands", "workspace", "ui"]),
+        (
+            "src/hosts/",
+            &["spec", "stacks", "resources", "cloud", "cluster", "tunnel", "pipeline", "local", "commands", "ui"],
+        ),
         ("src/local/", &["spec", "stacks", "resources", "hosts", "cluster", "tunnel", "pipeline", "commands"]),
     ];
     let sources = sources("src");

@@ -17,6 +17,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 PACKAGE = Path(__file__).resolve().parent.parent
+# The package under test is the one beside the tests, installed nowhere.
+sys.path.insert(0, str(PACKAGE))
 REGION = "us-west-2"
 
 # Put on the tests that stock moto passes as well; all others are about what moto gets wrong.

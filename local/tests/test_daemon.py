@@ -34,7 +34,7 @@ def test_up_twice_is_one(home):
 
 
 def test_down_of_nothing(home):
-    assert infra_local("down", home=home) == {"stopped": False}
+    assert infra_local("down", home=home) == {"stopped": False, "hosts": False}
     assert infra_local("status", home=home) == {"up": False}
 
 
@@ -99,7 +99,7 @@ def test_another_process_is_not_ended(home):
         (home / "daemon.json").write_text(
             json.dumps({"pid": sleeper.pid, "began": "1", "endpoint": "http://127.0.0.1:9"})
         )
-        assert infra_local("down", home=home) == {"stopped": False}
+        assert infra_local("down", home=home) == {"stopped": False, "hosts": False}
         assert sleeper.poll() is None
     finally:
         sleeper.kill()

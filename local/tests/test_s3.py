@@ -33,6 +33,14 @@ def test_new_bucket_has_the_defaults(aws, bucket):
     assert aws.s3.put_object(Bucket=bucket, Key="k", Body=b"")["ServerSideEncryption"] == "AES256"
 
 
+def test_a_new_bucket_has_no_tags_of_its_predecessor(aws, bucket):
+    aws.s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": [{"Key": "owner", "Value": "ada"}]})
+    aws.s3.delete_bucket(Bucket=bucket)
+    create(aws.s3, bucket)
+    with refused("NoSuchTagSet"):
+        aws.s3.get_bucket_tagging(Bucket=bucket)
+
+
 @passes_on_stock
 def test_what_a_new_bucket_has_not(aws, bucket):
     for read, code in (

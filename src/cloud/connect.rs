@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 
-use super::{Clients, Explain, Pace};
+use super::{Clients, Explain, Pace, error::NO_CREDENTIALS};
 
 /// Which AWS to talk to.
 #[derive(Clone, Debug)]
@@ -46,7 +46,12 @@ pub async fn connect(target: &Target, region: &str) -> anyhow::Result<Connection
     };
     let clients = clients(&config, matches!(target, Target::Local { .. }));
     tracing::debug!(region, ?target, "connecting");
-    let identity = clients.sts.get_caller_identity().send().await.explain("sts:GetCallerIdentity")?;
+    let identity = match clients.sts.get_caller_identity().send().await.explain("sts:GetCallerIdentity") {
+        Err(error) if error.code.is_none() && error.message == NO_CREDENTIALS => bail!(
+            "no AWS credentials were found: set AWS_PROFILE, sign in (`aws sso login`), or try `--local`, which needs none"
+        ),
+        identity => identity?,
+    };
     let account = identity.account.context("sts:GetCallerIdentity named no account")?;
     Ok(Connection { clients, pace, account })
 }

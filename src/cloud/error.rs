@@ -97,10 +97,13 @@ where
     }
 }
 
+/// What stands for the SDK's words when it finds no credentials.
+pub(super) const NO_CREDENTIALS: &str = "no credentials were found";
+
 /// The SDK lists every place where it looked for credentials, over several lines; one says it.
 fn shortened(message: &str) -> String {
     let about_credentials = message.contains("credential") && message.contains("provider");
-    if about_credentials { "no credentials were found".into() } else { message.to_owned() }
+    if about_credentials { NO_CREDENTIALS.into() } else { message.to_owned() }
 }
 
 /// For deletes: an object that is gone already is as wanted.

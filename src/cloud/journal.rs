@@ -57,17 +57,14 @@ pub struct Journal {
 }
 
 impl Journal {
+    /// The journal at `path` for runs that change nothing: what it holds is known, and nothing is written.
+    pub fn read(path: &Path) -> Self {
+        Self { path: None, last: Mutex::new(recent(path)) }
+    }
+
     /// Opens, or begins, the journal at `path`. Lines that a crash cut short are passed over.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        let mut last = BTreeMap::new();
-        if let Ok(file) = File::open(path) {
-            for line in BufReader::new(file).lines().map_while(Result::ok) {
-                if let Ok(entry) = serde_json::from_str::<Entry>(&line) {
-                    last.insert(entry.address.clone(), entry);
-                }
-            }
-        }
-        last.retain(|_, entry: &mut Entry| age(entry) < TOKEN_LIFE);
+        let last = recent(path);
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
         }
@@ -86,6 +83,11 @@ impl Journal {
         Self { path: None, last: Mutex::default() }
     }
 
+    /// Whether a create at `address` was begun and has no answer.
+    pub fn is_interrupted(&self, address: &str) -> bool {
+        self.entries().get(address).is_some_and(|entry| entry.stage == Stage::Creating && age(entry) < TOKEN_LIFE)
+    }
+
     /// Before a create: the token to send, and how long an interrupted earlier attempt may still be invisible.
     pub fn begin(&self, address: &str, consistency: Duration) -> anyhow::Result<Attempt> {
         let earlier = self.entries().get(address).cloned();
@@ -97,9 +99,9 @@ impl Journal {
         let interrupted = earlier.filter(|entry| entry.stage == Stage::Creating && age(entry) < TOKEN_LIFE);
         let attempt = match interrupted {
             Some(Entry { token: Some(token), at, .. }) => {
-                Attempt { token, patience: consistency.saturating_sub(since(at)) }
+                Attempt { token, patience: consistency.saturating_sub(since(at)), repeated: true }
             }
-            _ => Attempt { token: new_token()?, patience: Duration::ZERO },
+            _ => Attempt { token: new_token()?, ..Attempt::default() },
         };
         let token = Some(attempt.token.clone());
         self.write(Entry { token, deleted, ..Entry::now(address, Stage::Creating) })?;
@@ -165,6 +167,20 @@ impl Journal {
     fn entries(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What still matters of the journal at `path`, by address.
+fn recent(path: &Path) -> BTreeMap<String, Entry> {
+    let mut last = BTreeMap::new();
+    if let Ok(file) = File::open(path) {
+        for line in BufReader::new(file).lines().map_while(Result::ok) {
+            if let Ok(entry) = serde_json::from_str::<Entry>(&line) {
+                last.insert(entry.address.clone(), entry);
+            }
+        }
+    }
+    last.retain(|_, entry: &mut Entry| age(entry) < TOKEN_LIFE);
+    last
 }
 
 fn now() -> Duration {

@@ -10,6 +10,7 @@ mod journal;
 mod names;
 mod obstacles;
 mod reads;
+mod strangers;
 mod tagged;
 mod tags;
 mod unimplemented;
@@ -26,8 +27,10 @@ pub use error::{Answered, CloudError, Explain, gone_is_ok, missing_is_none};
 pub use journal::Journal;
 pub use names::Names;
 pub use reads::{Identities, Reads};
+pub use strangers::{Strangers, taken};
 pub use tags::{
-    ADDRESS_TAG, PROTECT_TAG, STACK_TAG, Tags, claimed_name, ec2_filter, from_ec2, into_ec2, tag_specification,
+    ADDRESS_TAG, IMAGE_TAG, PROTECT_TAG, PROTECTED, REGION_TAG, STACK_TAG, Tags, claimed_name, ec2_filter, from_ec2,
+    into_ec2, tag_specification,
 };
 pub use unimplemented::emr_once;
 pub use wait::Pace;
@@ -66,6 +69,7 @@ pub struct Cloud {
     pub hosts: Hosts,
     /// Whether a bucket that is deleted may take what is in it along.
     pub empty_buckets: bool,
+    strangers: Arc<Strangers>,
     journal: Arc<Journal>,
 }
 
@@ -79,6 +83,7 @@ impl Cloud {
             reads: Arc::default(),
             hosts: Hosts::default(),
             empty_buckets: false,
+            strangers: Arc::default(),
             journal: Arc::new(journal),
         }
     }

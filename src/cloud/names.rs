@@ -7,7 +7,10 @@ use std::{
 
 use engine::Address;
 
-use super::tags::{ADDRESS_TAG, STACK_TAG, Tags};
+use super::tags::{ADDRESS_TAG, REGION_TAG, STACK_TAG, Tags};
+
+/// Kinds whose objects are seen from every region, or whose names are taken in all of them.
+const GLOBAL: &[&str] = &["iam_policy", "iam_role", "instance_profile", "iam_user", "bucket"];
 
 /// The names that a stack's objects go by.
 #[derive(Clone, Debug, Default)]
@@ -42,12 +45,21 @@ impl Names {
         format!("{}-{name}", self.stack)
     }
 
-    /// The tags of the object at `address`: the spec's, a `Name` for the console, and whose it is.
+    /// Where the private part of a made key is kept.
+    pub fn private_key(&self, key: &str) -> PathBuf {
+        self.secrets.join(format!("{key}.key"))
+    }
+
+    /// The tags of the object at `address`: the spec's, a `Name` for the console, whose it is, and where the stack lives
+    /// if the object does not say that itself.
     pub fn tags(&self, address: &Address) -> Tags {
         let mut tags = self.tags.clone();
         tags.entry("Name".into()).or_insert_with(|| self.unique(&address.name));
         tags.insert(STACK_TAG.into(), self.stack.clone());
         tags.insert(ADDRESS_TAG.into(), address.to_string());
+        if GLOBAL.contains(&address.kind) {
+            tags.insert(REGION_TAG.into(), self.region.clone());
+        }
         tags
     }
 }

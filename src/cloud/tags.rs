@@ -14,6 +14,13 @@ pub const ADDRESS_TAG: &str = "infra:address";
 /// Says that the object must not be deleted, even when the spec no longer mentions it.
 pub const PROTECT_TAG: &str = "infra:protect";
 
+/// Why what carries that tag may not go, and what to do.
+pub const PROTECTED: &str = "it is protected. To let it go: set `protect: false`, apply, then try again";
+/// Says which image a host was asked to boot from, where that was more than one image's id.
+pub const IMAGE_TAG: &str = "infra:image";
+/// Says which region the stack lives in, on what is seen from every region.
+pub const REGION_TAG: &str = "infra:region";
+
 /// The name that an object's tags claim within `kind`.
 pub fn claimed_name(tags: &Tags, kind: &str) -> Option<String> {
     tags.get(ADDRESS_TAG)?.strip_prefix(kind)?.strip_prefix('/').map(str::to_owned)

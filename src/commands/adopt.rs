@@ -4,12 +4,13 @@ use clap::Args;
 
 use super::{
     Globals,
-    select::closest,
     session::{Scope, Session},
 };
 use crate::{
     error::{Failure, Result},
-    resources, ui,
+    resources,
+    spec::nearest,
+    ui,
 };
 
 /// Takes over an object that exists: tags it as the stack's own, so that `plan` sees it. Changes nothing else.
@@ -29,16 +30,16 @@ pub struct Adopt {
 impl Adopt {
     pub(super) async fn run(self, globals: &Globals) -> Result {
         let Self { address, id } = self;
-        let session = Session::open(globals, Scope::Cloud).await?;
+        let session = Session::open_to_change(globals, Scope::Cloud, "adopt").await?;
         let known = session.observe().await?;
         let desired = session.desired(&known).await?;
         let Some(target) = desired.addresses().find(|candidate| candidate.to_string() == address) else {
             let all: Vec<String> = desired.addresses().map(ToString::to_string).collect();
-            let near = closest(&address, &all);
+            let near = nearest(&address, all.iter().map(String::as_str));
             let failure = Failure::new(format!("the spec has no {address}"));
             return Err(match near {
                 Some(near) => failure.hint(format!("did you mean `{near}`?")),
-                None => failure,
+                None => failure.hint("`infra status` lists what it has"),
             });
         };
         if let Some(item) = known.item(target) {

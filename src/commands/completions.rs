@@ -15,11 +15,9 @@ pub struct Completions {
 }
 
 impl Completions {
-    #[expect(clippy::unnecessary_wraps, reason = "every verb runs to a result")]
     pub(super) fn run(self) -> Result {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "infra", &mut script);
-        ui::print(&String::from_utf8_lossy(&script));
-        Ok(())
+        Ok(ui::print(&String::from_utf8_lossy(&script))?)
     }
 }

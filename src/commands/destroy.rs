@@ -4,16 +4,20 @@ use clap::Args;
 use engine::Graph;
 
 use super::{
-    Changing, Globals,
+    Changing, Emptying, Globals,
     apply::ask,
-    run,
+    examine, run,
     session::{Scope, Session},
 };
-use crate::{error::Result, ui};
+use crate::{
+    error::Result,
+    ui::{self, plan::Heading},
+};
 
 /// Deletes everything that the stack owns, after naming it.
 ///
-/// Protected objects (`protect: true`, kept as a tag too) are refused, and then nothing is deleted.
+/// Protected objects (`protect: true`, kept as a tag too) are refused, and so are buckets that hold data unless
+/// `--empty-buckets` says otherwise; then nothing is deleted.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -22,28 +26,30 @@ Examples:
 pub struct Destroy {
     #[command(flatten)]
     changing: Changing,
-    /// Deletes what is in the buckets too, every version of it; without this, a bucket that holds data stays.
-    #[arg(long)]
-    empty_buckets: bool,
+    #[command(flatten)]
+    emptying: Emptying,
 }
 
 impl Destroy {
     pub(super) async fn run(self, globals: &Globals) -> Result {
-        let Self { changing, empty_buckets } = self;
-        let mut session = Session::open(globals, Scope::Cloud).await?;
-        session.cloud = session.cloud.clone().with_empty_buckets(empty_buckets);
-        let known = session.observe().await?;
+        let Self { changing, emptying } = self;
+        let mut session = Session::open_to_change(globals, Scope::Cloud, "destroy").await?;
+        session.cloud = session.cloud.clone().with_empty_buckets(emptying.empty_buckets);
+        // All of it: where several objects claim one address, all of them go.
+        let known = session.observe_all().await?;
         let nothing = Graph::default();
-        let plan = session.plan(&nothing, &known);
+        let mut plan = session.plan(&nothing, &known);
+        let losses = examine::plan(&session, &known, &mut plan).await?;
         if !changing.json || plan.is_empty() {
-            ui::say(&ui::plan::render(&plan, &session.heading(true)));
+            let heading = Heading { losses, ..session.heading(true) };
+            ui::say(&ui::plan::render(&plan, &heading));
         }
         run::ensure_permitted(&plan)?;
         if plan.is_empty() {
             return Ok(());
         }
         if !changing.yes {
-            ask(&format!("Delete all of this? Only `yes` is taken for yes ({}):", *session.spec.stack))?;
+            ask(&format!("Delete all of this? Only `yes` is taken for yes ({}):", *session.spec.stack)).await?;
         }
         run::carry_out(&session, &plan, &nothing, known, &changing).await?;
         Ok(())

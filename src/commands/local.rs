@@ -107,16 +107,16 @@ impl Local {
                 });
             }
             LocalVerb::Status { json } => match local::status(&workspace).await? {
-                Some(state) if json => ui::print(&format!("{}\n", state.json)),
-                Some(state) => ui::print(&format!("up at {} ({})\n", state.endpoint, state.summary())),
-                None if json => ui::print("{\"up\": false}\n"),
-                None => ui::print("down\n"),
+                Some(state) if json => ui::print(&format!("{}\n", state.json))?,
+                Some(state) => ui::print(&format!("up at {} ({})\n", state.endpoint, state.summary()))?,
+                None if json => ui::print("{\"up\": false}\n")?,
+                None => ui::print("down\n")?,
             },
             LocalVerb::Reset => {
                 local::reset(&workspace).await?;
                 ui::say("The local cloud is empty now.");
             }
-            LocalVerb::Logs => ui::print(&local::logs(&workspace)?),
+            LocalVerb::Logs => ui::print(&local::logs(&workspace)?)?,
         }
         Ok(())
     }

@@ -3,15 +3,22 @@
 mod adopt;
 mod apply;
 mod completions;
+mod cp;
 mod destroy;
+mod examine;
 mod local;
+mod open;
 mod output;
+mod pages;
 mod plan;
 mod planfile;
+mod reach;
+mod region;
 mod run;
 mod schema;
 mod select;
 mod session;
+mod ssh;
 mod status;
 mod users;
 mod validate;
@@ -90,6 +97,14 @@ pub struct Changing {
     pub json: bool,
 }
 
+/// Leave to delete data.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct Emptying {
+    /// Deletes what is in a bucket with it, every version; without this, a bucket that holds data is refused.
+    #[arg(long)]
+    pub empty_buckets: bool,
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Checks the spec; needs no network.
@@ -110,6 +125,12 @@ enum Verb {
     Adopt(adopt::Adopt),
     /// People with logins on the hosts.
     Users(users::Users),
+    /// Logs in on a host, or runs a command there.
+    Ssh(ssh::Ssh),
+    /// Copies files to or from a host.
+    Cp(cp::Cp),
+    /// Opens a host's page here: luigi's, Airflow's.
+    Open(open::Open),
     /// Prints the JSON Schema of the spec, for editors.
     Schema(schema::Schema),
     /// Prints a completion script for a shell.
@@ -133,6 +154,9 @@ impl Cli {
             Verb::Output(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Adopt(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Users(verb) => Box::pin(verb.run(&globals)).await,
+            Verb::Ssh(verb) => Box::pin(verb.run(&globals)).await,
+            Verb::Cp(verb) => Box::pin(verb.run(&globals)).await,
+            Verb::Open(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Schema(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),
             Verb::Local(verb) => Box::pin(verb.run(&globals)).await,

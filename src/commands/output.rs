@@ -7,11 +7,11 @@ use engine::Inventory;
 
 use super::{
     Globals,
-    select::closest,
     session::{Scope, Session},
 };
 use crate::{
     error::{Failure, Result},
+    spec::nearest,
     ui,
 };
 
@@ -29,22 +29,24 @@ pub struct Output {
 impl Output {
     pub(super) async fn run(self, globals: &Globals) -> Result {
         let session = Session::open(globals, Scope::Cloud).await?;
-        let outputs = all(&session.observe().await?);
+        let known = session.observe().await?;
+        let outputs = all(&known);
         let Some(name) = self.name else {
             let text = if self.json { json(&outputs)? } else { table(&outputs) };
-            ui::print(&text);
+            ui::print(&text)?;
+            session.lost_keys(&known).iter().for_each(|note| ui::say(&format!("note: {note}")));
             return Ok(());
         };
         let Some(value) = outputs.get(&name) else {
-            let near = closest(&name, outputs.keys());
+            let near = nearest(&name, outputs.keys().map(String::as_str));
             let failure = Failure::new(format!("there is no output {name}"));
             return Err(match near {
                 Some(near) => failure.hint(format!("did you mean `{near}`? `infra output` lists all")),
-                None => failure.hint("nothing of the stack exists yet; `infra apply` makes it"),
+                None if outputs.is_empty() => failure.hint("nothing of the stack exists yet; `infra apply` makes it"),
+                None => failure.hint("`infra output` lists all"),
             });
         };
-        ui::print(&if self.json { json(value)? } else { format!("{value}\n") });
-        Ok(())
+        Ok(ui::print(&if self.json { json(value)? } else { format!("{value}\n") })?)
     }
 }
 

@@ -38,8 +38,10 @@ pub async fn carry_out(
     };
     drop(options);
     // The view ends with its last sender; what it still has to say comes before what follows.
-    let _ = shown.await;
-    tell(session, plan, outcome, began, changing.json).await
+    let written = shown.await.context("the view of the progress ended early");
+    let known = tell(session, plan, outcome, began, changing.json).await?;
+    written??;
+    Ok(known)
 }
 
 /// Returns at the second Ctrl-C (or termination signal); the first cancels.
@@ -118,7 +120,10 @@ async fn failed(session: &Session, plan: &Plan, outcome: &Outcome) -> Failure {
     for failure in &outcome.failed {
         let step = &plan.steps[failure.step];
         let origin = step.origin.as_ref().map(|origin| format!("\n  asked for at {origin}")).unwrap_or_default();
-        message.push(format!("cannot {} {}{origin}\n  {:#}", step.action.verb(), failure.address, failure.error));
+        // Each is an error of its own; the first gets its heading where it is shown.
+        let heading = if message.is_empty() { "" } else { "error: " };
+        let verb = step.action.verb();
+        message.push(format!("{heading}cannot {verb} {}{origin}\n  {:#}", failure.address, failure.error));
         for error in failure.error.chain().filter_map(|cause| cause.downcast_ref()) {
             hints.extend(session.cloud.obstacles(error, step.id.as_deref()).await);
             hints.extend(crate::cloud::advice(error));
@@ -134,12 +139,24 @@ async fn failed(session: &Session, plan: &Plan, outcome: &Outcome) -> Failure {
     Failure { hints, ..Failure::new(message.join("\n")) }
 }
 
-/// Refuses a plan that would destroy what is protected.
+/// Refuses a plan that something stands in the way of.
 pub fn ensure_permitted(plan: &Plan) -> Result {
     if plan.refused.is_empty() {
         return Ok(());
     }
-    let names: Vec<String> = plan.refused.iter().map(|refusal| refusal.address.to_string()).collect();
-    Err(Failure::new(format!("the plan would delete what is protected: {}; nothing was changed", names.join(", ")))
-        .hint("to let it go: set `protect: false` there, apply, and then make this change"))
+    let reasons = plan.refused.iter().map(|refusal| format!("\n  {}: {}", refusal.address, refusal.reason));
+    Err(Failure::new(format!("refused; nothing was changed{}", reasons.collect::<String>())))
+}
+
+/// Does `work` unless a Ctrl-C comes first: then nothing was changed.
+pub async fn unless_stopped<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let mut stops = Stops::listen()?;
+    tokio::select! {
+        result = work => result,
+        () = stops.next() => {
+            // After the terminal's `^C`.
+            ui::say("");
+            Err(Failure::cancelled("stopped; nothing was changed"))
+        }
+    }
 }

@@ -13,7 +13,6 @@ impl Schema {
     pub(super) fn run(self) -> Result {
         let Self {} = self;
         let text = serde_json::to_string_pretty(&spec::schema()).map_err(anyhow::Error::from)?;
-        ui::print(&format!("{text}\n"));
-        Ok(())
+        Ok(ui::print(&format!("{text}\n"))?)
     }
 }

@@ -6,6 +6,7 @@ use engine::{Address, Graph, Inventory, Plan};
 use crate::{
     cloud::Cloud,
     error::{Failure, Result},
+    spec::nearest,
 };
 
 /// Which part of the stack.
@@ -26,11 +27,11 @@ impl Only {
             desired.addresses().chain(known.items().map(|(address, _)| address)).map(ToString::to_string).collect();
         for wanted in &self.addresses {
             if !all.iter().any(|address| names(wanted, address)) {
-                let near = closest(wanted, &all);
+                let near = nearest(wanted, all.iter().map(String::as_str));
                 let failure = Failure::new(format!("--only {wanted}: the stack has nothing of that address"));
                 return Err(match near {
                     Some(near) => failure.hint(format!("did you mean `{near}`? `infra status` lists all")),
-                    None => failure,
+                    None => failure.hint("`infra status` lists all"),
                 });
             }
         }
@@ -41,10 +42,4 @@ impl Only {
 
 fn names(wanted: &str, address: &str) -> bool {
     address == wanted || address.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('/'))
-}
-
-/// The candidate that is most like what was said, for a hint.
-pub(super) fn closest<'a>(said: &str, candidates: impl IntoIterator<Item = &'a String>) -> Option<&'a String> {
-    let likeness = |candidate: &str| strsim::jaro_winkler(candidate, said);
-    candidates.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
 }

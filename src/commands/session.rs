@@ -1,23 +1,24 @@
 //! What every verb that asks AWS begins with: the spec, the account, the stack's view of it.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write,
     path::{Path, PathBuf},
 };
 
-use engine::{Graph, Inventory, Kind, Plan, Selection};
+use engine::{Address, Graph, Inventory, Kind, Plan, Resource, Selection};
 
-use super::Globals;
+use super::{Globals, region};
 use crate::{
     cloud::{Cloud, Connection, Journal, Target, connect, offline},
     error::{Failure, Result},
     hosts::{Access, Gateway, Hosts},
     local,
-    resources::{self, REGISTRY},
-    spec::{self, LoadOptions, Place, Spec},
+    resources::{self, KeyPair, REGISTRY},
+    spec::{self, KeySource, LoadOptions, Place, Spec},
     stacks::{self, Intent},
     ui::{self, plan::Heading},
-    workspace::Workspace,
+    workspace::{Lock, Workspace},
 };
 
 /// A stack, ready to be read and changed.
@@ -36,6 +37,17 @@ pub struct Session {
     flags: String,
     /// What was left out, and why.
     notes: Vec<String>,
+    _lock: Option<Lock>,
+}
+
+impl Drop for Session {
+    /// Tells, in the log, how often hosts were asked: what a verb costs over a slow line. `make bench` reads it.
+    fn drop(&mut self) {
+        let round_trips = self.cloud.hosts.round_trips();
+        if round_trips > 0 {
+            tracing::debug!(round_trips, "hosts");
+        }
+    }
 }
 
 /// What a verb is about.
@@ -47,6 +59,8 @@ pub enum Scope {
     Cloud,
     /// What is on hosts: people, and how they are let in.
     People,
+    /// Where hosts are: what it takes to log in on them.
+    Reach,
 }
 
 /// Finds and reads the spec; asks nobody.
@@ -59,6 +73,10 @@ pub fn load(globals: &Globals) -> Result<(PathBuf, Spec)> {
         LoadOptions { set: variables(&globals.set)?, overlay: globals.overlay.clone(), ..LoadOptions::default() };
     let spec = spec::load(&file, &options).map_err(|errors| spec_failure(&errors))?;
     Ok((file, spec))
+}
+
+fn unwritable(error: anyhow::Error) -> Failure {
+    Failure::from(error).hint("`plan`, `status`, `verify` and `output` need no such folder")
 }
 
 fn spec_failure(errors: &spec::SpecErrors) -> Failure {
@@ -92,15 +110,29 @@ fn flags(globals: &Globals, file: &Path) -> String {
 }
 
 impl Session {
-    /// Reads the spec, then asks AWS who we are, if anything in it is on AWS.
+    /// Reads the spec, then asks AWS who we are, if anything in it is on AWS. For verbs that only look: they need nothing
+    /// that they could write to.
     pub async fn open(globals: &Globals, scope: Scope) -> Result<Self> {
+        Self::begin(globals, scope, None).await
+    }
+
+    /// As [`Session::open`], for a verb that changes the stack: no other one does at the same time.
+    pub async fn open_to_change(globals: &Globals, scope: Scope, verb: &str) -> Result<Self> {
+        Self::begin(globals, scope, Some(verb)).await
+    }
+
+    async fn begin(globals: &Globals, scope: Scope, changes: Option<&str>) -> Result<Self> {
         let (file, spec) = load(globals)?;
         let workspace = Workspace::of(&file);
-        workspace.prepare()?;
+        let prepared = workspace.prepare();
+        if changes.is_some() {
+            prepared.map_err(unwritable)?;
+        }
         let target = if globals.local { local::ensure_up(&workspace).await? } else { Target::Aws };
         let on_aws = match scope {
             Scope::People => spec.hosts.values().any(|host| host.users.is_some() && host.instance().is_some()),
             Scope::Platform | Scope::Cloud => spec.needs_aws(),
+            Scope::Reach => spec.hosts.values().any(|host| host.instance().is_some()),
         };
         let connection: Connection = if on_aws { connect(&target, &spec.region).await? } else { offline(&spec.region) };
         let realm = match (on_aws, globals.local) {
@@ -108,11 +140,22 @@ impl Session {
             (true, true) => "local".to_owned(),
             (true, false) => format!("{}-{}", connection.account, *spec.region),
         };
-        let secrets = workspace.secrets(&realm, &spec.stack)?;
+        let lock = changes.map(|verb| workspace.lock(&realm, &spec.stack, verb)).transpose()?;
+        let journal = workspace.journal(&realm, &spec.stack);
+        let (secrets, journal) = match changes {
+            Some(_) => (
+                workspace.secrets(&realm, &spec.stack).map_err(unwritable)?,
+                Journal::open(&journal).map_err(unwritable)?,
+            ),
+            None => (workspace.secrets_at(&realm, &spec.stack), Journal::read(&journal)),
+        };
         let names = stacks::names(&spec, &connection.account, secrets);
-        let journal = Journal::open(&workspace.journal(&realm, &spec.stack))?;
         let mut notes = Vec::new();
-        let with_hosts = scope != Scope::Cloud && reaches_hosts(globals, &spec, &target, &mut notes);
+        let with_hosts = match scope {
+            Scope::Cloud => false,
+            Scope::Reach => must_reach_hosts(globals, &spec, &target)?,
+            Scope::Platform | Scope::People => reaches_hosts(globals, &spec, &target, &mut notes),
+        };
         let mut cloud = Cloud::new(&connection, names, journal);
         if with_hosts {
             let gateway = match target {
@@ -130,12 +173,21 @@ impl Session {
         let flags = flags(globals, &file);
         let intent = Intent { hosts: with_hosts, ..Intent::default() };
         let kinds = kinds(scope, on_aws);
-        Ok(Self { spec, file, cloud, local: globals.local, kinds, intent, flags, notes })
+        Ok(Self { spec, file, cloud, local: globals.local, kinds, intent, flags, notes, _lock: lock })
     }
 
     /// Reads everything that the stack owns.
     pub async fn observe(&self) -> Result<Inventory> {
-        Ok(engine::observe(&self.kinds, &self.cloud).await?)
+        let known = engine::observe(&self.kinds, &self.cloud).await?;
+        region::ensure_here(self, &known)?;
+        Ok(known)
+    }
+
+    /// Reads everything that the stack owns, also where several objects claim one address.
+    pub async fn observe_all(&self) -> Result<Inventory> {
+        let known = engine::observe_all(&self.kinds, &self.cloud).await?;
+        region::ensure_here(self, &known)?;
+        Ok(known)
     }
 
     /// Reads what the stack owns on AWS.
@@ -143,6 +195,22 @@ impl Session {
         let cloud: Vec<Kind<Cloud>> =
             self.kinds.iter().filter(|kind| !crate::hosts::KINDS.contains(&kind.name)).copied().collect();
         Ok(engine::observe(&cloud, &self.cloud).await?)
+    }
+
+    /// The made keys that open something here and whose private part this machine does not have: a note each.
+    pub fn lost_keys(&self, known: &Inventory) -> Vec<String> {
+        let made = self.spec.keys.iter().filter(|(_, key)| matches!(key.source.value, KeySource::Generate));
+        let there = made.filter(|(name, _)| known.contains(&Address::new(KeyPair::KIND, name.as_str())));
+        let lost = there.filter_map(|(name, _)| {
+            let file = self.cloud.names.private_key(name);
+            let note = format!(
+                "the private part of key_pair/{name} is not on this machine ({}): copy the file from where the key was \
+                 made, or nobody gets into its hosts from here",
+                file.display()
+            );
+            (!file.exists()).then_some(note)
+        });
+        lost.collect()
     }
 
     /// What the spec asks for, given what is there: a cluster that was started on demand is not an orphan.
@@ -203,6 +271,7 @@ impl Session {
             tags: self.cloud.names.tags.clone(),
             destroys,
             partial: false,
+            losses: BTreeMap::new(),
             width: ui::width(),
         }
     }
@@ -215,6 +284,7 @@ fn kinds(scope: Scope, on_aws: bool) -> Vec<Kind<Cloud>> {
     match scope {
         Scope::Platform | Scope::Cloud if on_aws => REGISTRY.clone(),
         Scope::Platform | Scope::Cloud => resources::host_kinds(),
+        Scope::Reach => REGISTRY.iter().filter(|kind| on_aws && located.contains(&kind.name)).copied().collect(),
         Scope::People => {
             let wanted = |kind: &&Kind<Cloud>| people.contains(&kind.name) || on_aws && located.contains(&kind.name);
             REGISTRY.iter().filter(wanted).copied().collect()
@@ -251,6 +321,22 @@ fn reaches_hosts(globals: &Globals, spec: &Spec, target: &Target, notes: &mut Ve
         }
     }
     true
+}
+
+/// For a verb that is of no use without hosts; it says itself which of them are servers.
+fn must_reach_hosts(globals: &Globals, spec: &Spec, target: &Target) -> Result<bool> {
+    if spec.hosts.is_empty() {
+        return Err(Failure::new("the spec has no hosts"));
+    }
+    if globals.no_hosts {
+        return Err(Failure::new("--no-hosts leaves out what this command is about"));
+    }
+    let no_bodies = matches!(target, Target::Local { gateway: None, .. });
+    if no_bodies && spec.hosts.values().any(|host| host.instance().is_some()) {
+        return Err(Failure::new("the local cloud's hosts have no bodies, so that nobody can log in on them")
+            .hint("`infra local up --hosts` gives them some"));
+    }
+    Ok(true)
 }
 
 /// This program, for ssh to run.

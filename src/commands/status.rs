@@ -20,14 +20,15 @@ pub struct Status {
 impl Status {
     pub(super) async fn run(self, globals: &Globals) -> Result {
         let session = Session::open(globals, Scope::Cloud).await?;
-        let known = session.observe().await?;
+        // Also where several objects claim one address: this is where to see them.
+        let known = session.observe_all().await?;
         let desired = session.desired(&known).await?;
         if self.json {
             let all = known.items().map(|(address, item)| (address.to_string(), item.view()));
-            let all: serde_json::Map<_, _> = all.collect();
+            let rivals = known.rivals().map(|(address, item)| (format!("{address} ({})", item.id), item.view()));
+            let all: serde_json::Map<_, _> = all.chain(rivals).collect();
             let text = serde_json::to_string_pretty(&all).map_err(anyhow::Error::from)?;
-            ui::print(&format!("{text}\n"));
-            return Ok(());
+            return Ok(ui::print(&format!("{text}\n"))?);
         }
         let mut rows: Vec<Vec<String>> = Vec::new();
         // In the order of the spec; then what is missing from it.
@@ -39,13 +40,17 @@ impl Status {
             };
             let orphan = if desired.contains(address) { "" } else { "  (not in the spec)" };
             rows.push(vec![address.to_string(), id, told + orphan]);
+            for (_, rival) in known.rivals().filter(|(rival, _)| *rival == address) {
+                rows.push(vec![address.to_string(), rival.id.clone(), outputs(rival) + "  (claims the same address)"]);
+            }
         }
-        ui::print(&ui::table::render(&["ADDRESS", "ID", ""], &rows));
+        ui::print(&ui::table::render(&["ADDRESS", "ID", ""], &rows))?;
         ui::say(&format!(
             "{} of {} resources exist.",
             known.items().filter(|(a, _)| desired.contains(a)).count(),
             desired.len()
         ));
+        session.lost_keys(&known).iter().for_each(|note| ui::say(&format!("note: {note}")));
         Ok(())
     }
 }

@@ -19,7 +19,6 @@ impl Validate {
         for note in &spec.notes {
             ui::say(&format!("note: {} ({})", note.message, note.span.place()));
         }
-        ui::print(&format!("{}: stack {} is valid\n", file.display(), spec.stack.value));
-        Ok(())
+        Ok(ui::print(&format!("{}: stack {} is valid\n", file.display(), spec.stack.value))?)
     }
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::{Failure, Result},
-    ui,
+    ui::{self, plan::Heading},
 };
 
 /// Checks that the world matches the spec, field by field; exits with 2 and shows the differences if not.
@@ -28,15 +28,16 @@ impl Verify {
         let plan = session.plan(&desired, &known);
         if self.json {
             let text = serde_json::to_string_pretty(&plan).map_err(anyhow::Error::from)?;
-            ui::print(&format!("{text}\n"));
+            ui::print(&format!("{text}\n"))?;
         } else if plan.is_empty() {
             ui::print(&format!(
                 "Verified: all {} resources of {} are as the spec says.\n",
                 desired.len(),
                 *session.spec.stack
-            ));
+            ))?;
         } else {
-            ui::print(&ui::plan::render(&plan, &session.heading(false)));
+            let heading = Heading { width: ui::data_width(), ..session.heading(false) };
+            ui::print(&ui::plan::render(&plan, &heading))?;
         }
         if plan.is_empty() { Ok(()) } else { Err(Failure::changes()) }
     }

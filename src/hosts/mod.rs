@@ -5,15 +5,20 @@
 //! connection. Nothing is kept on the machine that `infra` runs on but the pinned host keys; what `infra` put on a host
 //! is listed on the host itself, in [`OWNED`].
 
+mod advice;
+pub mod audit;
 mod batch;
 mod config;
 mod facts;
+mod forward;
 mod guard;
+mod interactive;
 mod pins;
 mod place;
 mod probe;
 mod session;
 pub mod shell;
+mod sudo;
 
 use std::{
     collections::BTreeMap,
@@ -32,6 +37,7 @@ use tokio::sync::OnceCell;
 pub use batch::Change;
 pub use config::Files;
 pub use facts::{Account, Facts, FileFacts, GroupFacts, KeysFile, Shadow, UnitFacts, VenvFacts};
+pub use interactive::{Ended, Visitor, Way, has_display, run, show_page};
 pub use pins::console_keys;
 pub use place::{At, Endpoint, Gateway, Place};
 pub use session::{ConnectError, ConnectFailure};

@@ -23,6 +23,14 @@ pub struct ConnectError {
     pub kind: ConnectFailure,
 }
 
+impl ConnectError {
+    /// What `ssh` meant that said `said`.
+    pub(super) fn new(host: &str, said: &str) -> Self {
+        let kind = ConnectFailure::of(said);
+        Self { host: host.to_owned(), reason: reason(said, kind), kind }
+    }
+}
+
 /// What sort of failure a failed connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectFailure {
@@ -53,8 +61,10 @@ impl ConnectFailure {
 
 /// The last line that ssh said: the ones above it are its banner or its debugging.
 fn reason(said: &str, kind: ConnectFailure) -> String {
-    if kind == ConnectFailure::ChangedKey {
-        return "its host key is not the pinned one".into();
+    match kind {
+        ConnectFailure::ChangedKey => return "its host key is not the pinned one".into(),
+        ConnectFailure::UnknownKey => return "its host key is not known".into(),
+        ConnectFailure::Refused | ConnectFailure::Silent => {}
     }
     let last = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("no reason was given");
     last.strip_prefix("ssh: ").unwrap_or(last).to_owned()
@@ -90,10 +100,7 @@ impl Hosts {
             // A master whose infra was killed ends by itself.
             .control_persist(ControlPersist::IdleFor(std::num::NonZeroUsize::new(60).expect("60 is not 0")))
             .clean_history_control_directory(false);
-        let failed = |said: &str| {
-            let kind = ConnectFailure::of(said);
-            ConnectError { host: host.to_owned(), reason: reason(said, kind), kind }
-        };
+        let failed = |said: &str| ConnectError::new(host, said);
         let folder = self.shared.sockets().map_err(|error| failed(&format!("{error:#}")))?;
         builder.control_directory(folder);
         builder.connect_mux(host).await.map_err(|error| match error {

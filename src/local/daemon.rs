@@ -1,18 +1,15 @@
-//! Talking to the daemon on loopback: enough of HTTP to ask one question.
+//! Talking to the daemon on loopback.
 
 use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use serde_json::Value;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
 
 use super::State;
+use crate::http;
 
 /// Where the daemon says which process it is and where it listens.
 pub(super) const FILE: &str = "daemon.json";
@@ -47,22 +44,9 @@ pub(super) async fn tell(home: &Path, path: &str, body: &Value) -> anyhow::Resul
 async fn request(endpoint: &str, method: &str, path: &str, body: &str) -> anyhow::Result<Value> {
     let address = endpoint.strip_prefix("http://").context("not an http address")?;
     let address: std::net::SocketAddr = address.parse().context("not an address and port")?;
-    ensure!(address.ip().is_loopback(), "{address} is not on this machine");
-    let exchange = async {
-        let mut stream = TcpStream::connect(address).await?;
-        let length = body.len();
-        let head = format!(
-            "{method} /infra-local/{path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
-        );
-        stream.write_all((head + body).as_bytes()).await?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await?;
-        anyhow::Ok(answer)
-    };
-    let answer = tokio::time::timeout(PATIENCE, exchange).await.context("the local cloud does not answer")??;
-    let answer = String::from_utf8_lossy(&answer);
-    let Some((head, body)) = answer.split_once("\r\n\r\n") else { bail!("the local cloud's answer cannot be read") };
-    let status = head.split(' ').nth(1).unwrap_or_default();
-    ensure!(status == "200", "the local cloud answered {status}: {body}");
-    serde_json::from_str(body).context("the local cloud's answer is not JSON")
+    let path = format!("/infra-local/{path}");
+    let answer = http::ask(address, method, &path, body, PATIENCE).await.context("the local cloud does not answer")?;
+    let (status, body) = (answer.status, answer.body);
+    ensure!(status == 200, "the local cloud answered {status}: {body}");
+    serde_json::from_str(&body).context("the local cloud's answer is not JSON")
 }

@@ -83,7 +83,8 @@ pub fn connect(socket: &Path, host: &str, port: u16) -> anyhow::Result<()> {
     }
 }
 
-/// Passes on what comes as it comes. `io::copy` would let the kernel do it, which hands small pieces on late.
+/// Passes on what comes, as it comes. Not `io::copy`: it splices, and a splice that waits for a socket locks the pipe
+/// that it writes to, so that nobody reads what is already in it.
 fn relay(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {

@@ -31,7 +31,7 @@ use std::{
     sync::Arc,
 };
 
-pub use error::{Diagnostic, SpecErrors};
+pub use error::{Diagnostic, SpecErrors, nearest};
 pub use find::{DEFAULT_FOLDER, find};
 pub use model::*;
 pub use schema::schema;

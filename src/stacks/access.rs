@@ -86,7 +86,7 @@ impl Stack<'_> {
                         .with_context(|| format!("{}: cannot read the public key {}", key.source.span, file.written))?;
                     Source::Public(line.trim().to_owned())
                 }
-                KeySource::Generate => Source::Made { file: self.names.secrets.join(format!("{name}.key")) },
+                KeySource::Generate => Source::Made { file: self.names.private_key(name) },
             };
             let tags = self.tags::<KeyPair>(name);
             let resource = KeyPair { name: key.name.resolve(&self.names.account), source, tags };

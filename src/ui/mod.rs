@@ -9,11 +9,16 @@ pub mod value;
 
 use std::io::Write;
 
-/// Prints data: the answer to what was asked.
-pub fn print(text: &str) {
+use anyhow::Context;
+
+/// Prints data: the answer to what was asked. What could not be written (the disk is full) is an error.
+pub fn print(text: &str) -> anyhow::Result<()> {
     let mut out = anstream::stdout();
-    // A reader that went away (`infra plan | head`) is no reason to fail.
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // A reader that went away (`infra plan | head`) is no reason to fail.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("cannot write the answer to stdout"),
+    }
 }
 
 /// The program's output as a file, for bytes that pass through it and are not text.
@@ -36,9 +41,18 @@ pub fn colored_stderr() -> bool {
     anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
 }
 
-/// The columns that there are to write in; nothing off a terminal.
+/// The columns that there are for what happens, on stderr; nothing off a terminal.
 pub fn width() -> usize {
-    terminal_size::terminal_size().map_or(0, |(width, _)| usize::from(width.0))
+    columns(std::io::stderr())
+}
+
+/// The columns that there are for data, on stdout; nothing off a terminal.
+pub fn data_width() -> usize {
+    columns(std::io::stdout())
+}
+
+fn columns(stream: impl std::os::fd::AsFd) -> usize {
+    terminal_size::terminal_size_of(stream).map_or(0, |(width, _)| usize::from(width.0))
 }
 
 /// Sets colour for the whole run: `never` where the user said `--no-color`.
@@ -48,7 +62,8 @@ pub fn set_color(never: bool) {
     }
 }
 
-/// Asks a question that only `yes` answers; `None` where nobody is there to answer.
+/// Asks a question that only `yes` answers, in these three letters; `None` where nobody is there to answer. Waits for
+/// the answer as long as it takes.
 pub fn confirm(question: &str) -> Option<bool> {
     use std::io::{BufRead, IsTerminal};
     if !std::io::stdin().is_terminal() {
@@ -58,7 +73,7 @@ pub fn confirm(question: &str) -> Option<bool> {
     let _ = write!(err, "{question} ").and_then(|()| err.flush());
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).ok()?;
-    Some(answer.trim().eq_ignore_ascii_case("yes"))
+    Some(answer.trim() == "yes")
 }
 
 /// Asks for a secret without showing it; `None` where nobody is there to answer. Ctrl-C is an error of kind

@@ -23,12 +23,22 @@ pub struct Heading {
     pub destroys: bool,
     /// Whether the plan is for a part of the stack only.
     pub partial: bool,
-    /// Columns to wrap at.
+    /// What is lost beside what the plan itself knows: what a bucket holds.
+    pub losses: BTreeMap<Address, String>,
+    /// Columns to wrap at; nothing where it is no terminal's.
     pub width: usize,
 }
 
-const INDENT: &str = "              ";
+/// How far in a step's details stand, and where there is little room.
+const INDENT: usize = 14;
+const NARROW_INDENT: usize = 6;
+/// Less than this is little room.
+const NARROW: usize = 72;
 const FALLBACK_WIDTH: usize = 100;
+/// Where a line's second half begins: where the step comes from.
+const ORIGIN_COLUMN: usize = 60;
+/// States that pass by themselves: what is in one is waited for.
+const PASSING: [&str; 5] = ["pending", "provisioning", "creating", "modifying", "attaching"];
 /// The layers in the order in which a reader meets them; others come last.
 const LAYERS: [&str; 6] = ["network", "access", "storage", "hosts", "on the hosts", "cluster"];
 
@@ -36,9 +46,13 @@ const LAYERS: [&str; 6] = ["network", "access", "storage", "hosts", "on the host
 pub fn render(plan: &Plan, heading: &Heading) -> String {
     let mut text = String::new();
     let title = format!("Stack {}", heading.stack);
-    let _ = writeln!(text, "{} in {}", title.style(style::heading()), heading.place);
+    let place = wrapped(&format!("{title} in {}", heading.place), 0, heading.width);
+    let place = place.strip_prefix(&title).unwrap_or(&place);
+    let _ = write!(text, "{}{place}", title.style(style::heading()));
     for note in heading.notes.iter().filter(|_| !heading.destroys) {
-        let _ = writeln!(text, "{} {note}", "note:".style(style::change()));
+        let note = wrapped(&format!("note: {note}"), 0, heading.width);
+        let note = note.strip_prefix("note:").unwrap_or(&note);
+        let _ = write!(text, "{}{note}", "note:".style(style::change()));
     }
     if plan.is_empty() {
         let nothing = match (heading.destroys, heading.partial) {
@@ -48,12 +62,13 @@ pub fn render(plan: &Plan, heading: &Heading) -> String {
             }
             (false, false) => "Nothing to do: everything is as the spec says.",
         };
-        let _ = writeln!(text, "\n{nothing}");
+        let _ = write!(text, "\n{}", wrapped(nothing, 0, heading.width));
         return text;
     }
     if !heading.tags.is_empty() && !heading.destroys {
         let tags = heading.tags.iter().map(|(key, value)| format!("{key} {value}"));
-        let _ = writeln!(text, "Everything is tagged: {}", tags.collect::<Vec<_>>().join(", "));
+        let tags = format!("Everything is tagged: {}", tags.collect::<Vec<_>>().join(", "));
+        text.push_str(&wrapped(&tags, 0, heading.width));
     }
     let rows: Vec<Row> = rows(plan);
     for (layer, rows) in by_layer(&rows) {
@@ -63,12 +78,12 @@ pub fn render(plan: &Plan, heading: &Heading) -> String {
         }
     }
     for refusal in &plan.refused {
-        refuse(&mut text, refusal, heading.destroys);
+        refuse(&mut text, refusal, heading);
     }
-    let _ = writeln!(text, "\n{}", total(plan.summary()));
+    let _ = write!(text, "\n{}", wrapped(&total(plan.summary()), 0, heading.width));
     if !plan.refused.is_empty() {
-        let _ =
-            writeln!(text, "It is not carried out: {} refused.", counted(plan.refused.len(), "step is", "steps are"));
+        let refused = counted(plan.refused.len(), "step is", "steps are");
+        text.push_str(&wrapped(&format!("It is not carried out: {refused} refused."), 0, heading.width));
     }
     text
 }
@@ -125,22 +140,21 @@ fn by_layer<'a, 'b>(rows: &'b [Row<'a>]) -> Vec<(&'a str, Vec<&'b Row<'a>>)> {
 
 impl Row<'_> {
     fn render(&self, text: &mut String, heading: &Heading) {
-        let width = if heading.width == 0 { FALLBACK_WIDTH } else { heading.width };
         let (mark, verb, style) = self.mark();
-        let address = self.step.address.to_string();
-        let line = format!("  {mark:>2} {verb:<8} {address}");
-        let why = match (&self.step.origin, &self.step.action) {
-            (Some(origin), _) => origin.to_string(),
-            (None, Action::Delete) if !heading.destroys => "not in the spec".into(),
-            (None, _) => String::new(),
+        let line = match indent(heading.width) {
+            INDENT => format!("  {mark:>2} {verb:<8} {}", self.step.address),
+            _ => format!("{mark:>2} {verb} {}", self.step.address),
         };
-        let gap = 60_usize.saturating_sub(line.chars().count()).max(2);
-        let _ = writeln!(text, "{}{}{}", line.style(style), " ".repeat(gap), why.style(style::dim()));
+        let gone = self.step.id.as_ref().filter(|_| self.step.action == Action::Delete);
+        let orphan = (self.step.action == Action::Delete && !heading.destroys).then(|| "not in the spec".to_owned());
+        let origin = self.step.origin.as_ref().map(ToString::to_string).or(orphan);
+        let why: Vec<String> = gone.into_iter().cloned().chain(origin).collect();
+        first_line(text, &line, style, &why.join(", "), heading.width);
         if let Some(carrier) = &self.step.within {
-            let _ = writeln!(text, "{INDENT}after {carrier}");
+            text.push_str(&detailed(&format!("after {carrier}"), heading.width));
         }
-        for detail in self.details(&heading.tags) {
-            wrap(text, &detail, width);
+        for detail in self.details(heading) {
+            text.push_str(&detailed(&detail, heading.width));
         }
     }
 
@@ -153,18 +167,22 @@ impl Row<'_> {
         }
     }
 
-    fn details(&self, common: &BTreeMap<String, String>) -> Vec<String> {
+    fn details(&self, heading: &Heading) -> Vec<String> {
+        let losses = &self.step.losses;
+        let lost = (!losses.is_empty()).then(|| format!("lost with it: {}", losses.join(", ")));
+        let lost = lost.into_iter().chain(heading.losses.get(&self.step.address).cloned());
         match (&self.step.action, &self.step.replaces) {
             (Action::Create { .. }, Some(because)) => {
                 let mut lines = changes(because);
+                lines.extend(lost);
                 if !self.brings.is_empty() {
                     lines.push(format!("depend on it: {}", join(&self.brings)));
                 }
                 lines
             }
-            (Action::Create { fields }, None) => value::fields(fields, common),
+            (Action::Create { fields }, None) => value::fields(fields, &heading.tags),
             (Action::Update { diff }, _) => changes(diff),
-            (Action::Delete, _) => self.step.id.iter().map(|id| format!("{id} is deleted")).collect(),
+            (Action::Delete, _) => lost.collect(),
         }
     }
 }
@@ -181,6 +199,9 @@ fn change(change: &Change) -> String {
             let coming = coming.iter().map(|item| format!("add {}", value::shown(item)));
             format!("{field}: {}", going.chain(coming).collect::<Vec<_>>().join("; "))
         }
+        (Value::String(from), Value::String(to)) if field == "state" && PASSING.contains(&from.as_str()) => {
+            format!("wait until {to}")
+        }
         _ => format!("{field}: {} -> {}", value::shown(from), value::shown(to)),
     };
     match effect {
@@ -191,19 +212,32 @@ fn change(change: &Change) -> String {
     line
 }
 
-fn refuse(text: &mut String, refusal: &Refusal, destroys: bool) {
+fn refuse(text: &mut String, refusal: &Refusal, heading: &Heading) {
     let Refusal { address, id, reason, replaces, origin } = refusal;
-    let _ = writeln!(text, "\n{}", format!("  !! REFUSED  {address} ({id}): {reason}").style(style::destroy()));
-    if let Some(because) = replaces {
-        for line in changes(because) {
-            let _ = writeln!(text, "{INDENT}{line}");
-        }
-    } else {
-        let why = if destroys { "" } else { ": the spec no longer asks for it" };
-        let _ = writeln!(text, "{INDENT}it would have to be deleted{why}");
+    let line = format!("  !! REFUSED  {address} ({id})");
+    let orphan = if heading.destroys { String::new() } else { "not in the spec".into() };
+    text.push('\n');
+    let why = origin.as_ref().map_or(orphan, ToString::to_string);
+    first_line(text, &line, style::destroy(), &why, heading.width);
+    text.push_str(&detailed(reason, heading.width));
+    for line in replaces.iter().flat_map(changes) {
+        text.push_str(&detailed(&line, heading.width));
     }
-    if let Some(origin) = origin {
-        let _ = writeln!(text, "{INDENT}{}", origin.style(style::dim()));
+}
+
+/// A step's first line: what is done, and why or where it was asked for. Where both don't fit, the second half has a
+/// line of its own.
+fn first_line(text: &mut String, line: &str, style: Style, why: &str, width: usize) {
+    let (long, room) = (line.chars().count(), if width == 0 { usize::MAX } else { width });
+    let gap = ORIGIN_COLUMN.saturating_sub(long).max(2);
+    let gap = if long + gap + why.chars().count() > room { 2 } else { gap };
+    let _ = write!(text, "{}", line.style(style));
+    if why.is_empty() {
+        text.push('\n');
+    } else if long + gap + why.chars().count() > room {
+        let _ = writeln!(text, "\n{}{}", " ".repeat(indent(width)), why.style(style::dim()));
+    } else {
+        let _ = writeln!(text, "{}{}", " ".repeat(gap), why.style(style::dim()));
     }
 }
 
@@ -211,26 +245,45 @@ fn join(addresses: &[&Address]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Writes a detail under its step; what does not fit goes on below, a little further in.
-fn wrap(text: &mut String, line: &str, width: usize) {
+fn indent(width: usize) -> usize {
+    if width == 0 || width >= NARROW { INDENT } else { NARROW_INDENT }
+}
+
+/// A detail under its step.
+fn detailed(line: &str, width: usize) -> String {
+    let width = if width == 0 { FALLBACK_WIDTH } else { width };
+    wrapped(line, indent(width), width)
+}
+
+/// The line, so far in, and its end; what does not fit goes on below, a little further in. No `width`, no wrapping.
+fn wrapped(line: &str, indent: usize, width: usize) -> String {
     let words = line.trim_start();
-    let indent = format!("{INDENT}{}", " ".repeat(line.len() - words.len()));
-    let room = width.saturating_sub(indent.len()).max(40);
-    let mut column = 0;
-    text.push_str(&indent);
+    let indent = indent + line.len() - words.len();
+    let room = if width == 0 { usize::MAX } else { width.saturating_sub(indent).max(16) };
+    let mut text = " ".repeat(indent);
+    let mut column = 0_usize;
+    let next_line = |text: &mut String| {
+        let _ = write!(text, "\n{}", " ".repeat(indent + 4));
+        4
+    };
     for word in words.split(' ') {
-        let length = word.chars().count();
-        if column > 0 && column + 1 + length > room {
-            let _ = write!(text, "\n{indent}    ");
-            column = 4;
+        let mut word: Vec<char> = word.chars().collect();
+        if column > 0 && (column + 1).saturating_add(word.len()) > room {
+            column = next_line(&mut text);
         } else if column > 0 {
             text.push(' ');
             column += 1;
         }
-        text.push_str(word);
-        column += length;
+        // An ARN may be longer than a line.
+        while column.saturating_add(word.len()) > room {
+            text.extend(word.drain(..room - column));
+            column = next_line(&mut text);
+        }
+        column += word.len();
+        text.extend(word);
     }
     text.push('\n');
+    text
 }
 
 fn capitalised(word: &str) -> String {

@@ -20,36 +20,37 @@ pub enum Form {
 
 const STOPPING: &str = "Stopping: no new step starts; waiting for the running ones. Ctrl-C again stops at once.";
 
-/// Shows events until the last sender is gone.
-pub async fn show(mut events: UnboundedReceiver<Event>, form: Form) {
+/// Shows events until the last sender is gone; the first that could not be written is an error, and none is passed over.
+pub async fn show(mut events: UnboundedReceiver<Event>, form: Form) -> anyhow::Result<()> {
     let mut view: Box<dyn View + Send> = match form {
         Form::Json => Box::new(Json),
         Form::Human if std::io::stderr().is_terminal() => Box::new(Moving::default()),
         Form::Human => Box::new(Plain),
     };
+    let mut written = Ok(());
     while let Some(event) = events.recv().await {
-        view.show(&event);
+        let shown = view.show(&event);
+        written = written.and(shown);
     }
+    written
 }
 
 trait View {
-    fn show(&mut self, event: &Event);
+    fn show(&mut self, event: &Event) -> anyhow::Result<()>;
 }
 
 struct Json;
 
 impl View for Json {
-    fn show(&mut self, event: &Event) {
-        if let Ok(line) = serde_json::to_string(event) {
-            print(&format!("{line}\n"));
-        }
+    fn show(&mut self, event: &Event) -> anyhow::Result<()> {
+        print(&format!("{}\n", serde_json::to_string(event)?))
     }
 }
 
 struct Plain;
 
 impl View for Plain {
-    fn show(&mut self, event: &Event) {
+    fn show(&mut self, event: &Event) -> anyhow::Result<()> {
         let now = jiff::Zoned::now().strftime("%H:%M:%S").to_string();
         match event {
             Event::Started { address, action, .. } => say(&format!("{now} {action} {address}")),
@@ -57,6 +58,7 @@ impl View for Plain {
             Event::Cancelling => say(&format!("{now} {STOPPING}")),
             _ => ended(event).into_iter().for_each(|line| say(&format!("{now} {line}"))),
         }
+        Ok(())
     }
 }
 
@@ -108,7 +110,7 @@ impl Moving {
 }
 
 impl View for Moving {
-    fn show(&mut self, event: &Event) {
+    fn show(&mut self, event: &Event) -> anyhow::Result<()> {
         match event {
             Event::Started { step, address, action } => {
                 let style = ProgressStyle::with_template("{spinner} {prefix}  {elapsed} {wide_msg}");
@@ -130,5 +132,6 @@ impl View for Moving {
             Event::Skipped { step, .. } => self.end(*step, ended(event), true),
             _ => {}
         }
+        Ok(())
     }
 }

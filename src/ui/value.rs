@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 /// Tags that say whose an object is; they are on everything and tell the reader nothing.
-const OWN_TAGS: [&str; 3] = ["infra:stack", "infra:address", "Name"];
+const OWN_TAGS: [&str; 4] = ["infra:stack", "infra:address", "infra:region", "Name"];
 /// How many of a policy's actions are named; `--json` has them all.
 const ACTIONS: usize = 3;
 

@@ -1,6 +1,6 @@
 //! Planning and applying.
 
-use crate::support::{cli::Project, world::endpoint};
+use crate::support::{aws::Aws, cli::Project, world::REGION, world::endpoint};
 
 #[test]
 fn off_a_terminal_nothing_is_applied_or_destroyed_without_yes() {
@@ -53,6 +53,8 @@ fn only_takes_an_address_or_a_kind_with_what_it_waits_for() {
     assert!(project.local(&["status", "--json"]).expect(0).json()["bucket/lake"].is_object());
     let typo = project.local(&["apply", "--yes", "--only", "subnet/pubic"]);
     typo.expect(1).says(&["--only subnet/pubic", "did you mean `subnet/public`?"]);
+    let wild = project.local(&["apply", "--yes", "--only", "zebra/crossing"]).expect(1);
+    assert!(!wild.err.contains("did you mean"), "nothing is like that:\n{}", wild.err);
 
     project.local(&["apply", "--yes"]).expect(0);
     project.local(&["verify"]).expect(0);
@@ -76,6 +78,26 @@ fn a_change_of_the_spec_is_applied_in_place_or_by_replacing() {
     project.local(&["apply", "--yes"]).expect(0);
     project.local(&["verify"]).expect(0);
     assert_ne!(project.id(&[], "instance/bastion"), before);
+    project.local(&["destroy", "--yes"]).expect(0);
+}
+
+#[test]
+fn another_image_is_another_host_and_a_host_that_does_not_know_its_image_stays() {
+    let (project, _) = Project::small(&endpoint());
+    project.local(&["apply", "--yes"]).expect(0);
+    let spec = project.read("infra/small.yaml");
+    let image = spec.lines().find(|line| line.trim_start().starts_with("image:")).expect("a host has an image");
+    project.edit("infra/small.yaml", image, "    image: { owner: \"099720109477\", name: \"ubuntu/images/*amd64*\" }");
+    let plan = project.local(&["plan", "--json"]).expect(0);
+    assert_eq!(plan.steps(), ["delete instance/bastion", "create instance/bastion"]);
+    assert_eq!(plan.json()["steps"][0]["replaces"][0]["field"], "image");
+    let view = project.local(&["plan"]).expect(0).out;
+    assert!(view.contains("lost with it: its 8 GiB disk, its private address 10.0.0."), "{view}");
+
+    let id = project.id(&[], "instance/bastion");
+    let aws = Aws::new(&endpoint(), REGION);
+    aws.run(&format!("ec2 delete-tags --resources {id} --tags Key=infra:image"));
+    project.local(&["verify"]).expect(0);
     project.local(&["destroy", "--yes"]).expect(0);
 }
 

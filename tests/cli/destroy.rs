@@ -19,8 +19,10 @@ fn a_protected_bucket_stays_even_when_the_spec_forgets_it() {
     project.edit("infra/small.yaml", ", buckets: { lake: read-write }", "");
     refused(&["destroy", "--yes"]);
     refused(&["apply", "--yes"]);
-    let plan = project.local(&["plan", "--json"]).expect(0).json();
+    // A plan that is refused is a failure, and no file is left that could be applied.
+    let plan = project.local(&["plan", "--json", "--out", "refused.plan"]).expect(1).json();
     assert_eq!(plan["refused"][0]["address"], "bucket/lake");
+    assert!(!project.path("refused.plan").exists());
     let buckets = Aws::new(&endpoint(), REGION).run("s3api list-buckets --query Buckets[].Name");
     assert!(buckets.to_string().contains(&format!("{stack}-lake")));
 
@@ -39,11 +41,35 @@ fn a_bucket_with_data_is_deleted_only_when_that_is_said() {
     let body = project.path("data.csv").display().to_string();
     aws.run(&format!("s3api put-object --bucket {stack}-lake --key raw/data.csv --body {body}"));
     let refused = project.local(&["destroy", "--yes"]).expect(1);
-    refused.says(&["cannot delete bucket/lake", "not empty", "--empty-buckets"]);
+    let refused =
+        refused.says(&["bucket/lake", "not empty (1 object, 8 bytes)", "--empty-buckets", "nothing was changed"]);
+    assert!(!refused.err.contains("deleted "), "refused before anything is begun:\n{}", refused.err);
     aws.run(&format!("s3api head-object --bucket {stack}-lake --key raw/data.csv"));
-    project.local(&["destroy", "--yes", "--empty-buckets"]).expect(0);
+    project.local(&["verify"]).expect(0);
+    let done = project.local(&["destroy", "--yes", "--empty-buckets"]).expect(0);
+    done.says(&["all that is in it goes too: 1 object, 8 bytes"]);
     let buckets = aws.run("s3api list-buckets --query Buckets[].Name");
     assert!(!buckets.to_string().contains(&stack), "{buckets}");
+}
+
+#[test]
+fn a_bucket_with_data_that_the_spec_forgets_is_refused_until_apply_is_told_to_empty_it() {
+    let (project, stack) = Project::small(&endpoint());
+    project.local(&["apply", "--yes"]).expect(0);
+    project.write("data.csv", "a,b\n1,2\n");
+    let aws = Aws::new(&endpoint(), REGION);
+    let body = project.path("data.csv").display().to_string();
+    aws.run(&format!("s3api put-object --bucket {stack}-lake --key raw/data.csv --body {body}"));
+    project.edit("infra/small.yaml", &format!("\nbuckets:{BUCKET}\n"), "");
+    project.edit("infra/small.yaml", ", buckets: { lake: read-write }", "");
+    for verb in [&["plan"][..], &["apply", "--yes"]] {
+        project.local(verb).expect(1).says(&["bucket/lake", "not empty", "--empty-buckets", "nothing was changed"]);
+    }
+    let plan = project.local(&["plan", "--empty-buckets", "--out", "empty.plan"]).expect(0).out;
+    assert!(plan.contains("all that is in it goes too: 1 object, 8 bytes") && plan.contains("its name"), "{plan}");
+    project.local(&["apply", "empty.plan"]).expect(0);
+    project.local(&["verify"]).expect(0);
+    project.local(&["destroy", "--yes"]).expect(0);
 }
 
 #[test]
@@ -52,7 +78,9 @@ fn destroy_names_what_it_deletes() {
     project.local(&["apply", "--yes"]).expect(0);
     let ids: Vec<String> =
         ["vpc/main", "instance/bastion", "bucket/lake"].iter().map(|address| project.id(&[], address)).collect();
+    let private = project.output(&[], "instance/bastion.private_ip");
     let told = project.local(&["destroy", "--yes"]).expect(0);
+    let told = told.says(&[&format!("lost with it: its 8 GiB disk, its private address {private}")]);
     for id in ids {
         assert!(told.err.contains(&id), "no {id} in\n{}", told.err);
     }

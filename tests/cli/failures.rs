@@ -72,6 +72,10 @@ fn services_that_speak_other_protocols_are_explained_as_well() {
         project.local(&["apply", "--yes"]),
         &["iam_role/worker", &role, "`iam:CreateRole`", "bucket/lake", &bucket, "`s3:CreateBucket`", "2 failed"],
     );
+    fail(&server, "CreateRole", "AccessDenied", 403);
+    fail(&server, "CreateBucket", "AccessDenied", 403);
+    let run = project.local(&["apply", "--yes"]).expect(1);
+    assert_eq!(run.err.lines().filter(|line| line.starts_with("error: cannot create ")).count(), 2, "{}", run.err);
     project.local(&["apply", "--yes"]).expect(0);
     project.local(&["verify"]).expect(0);
 }

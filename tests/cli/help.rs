@@ -5,7 +5,7 @@ use crate::support::{
     world::endpoint,
 };
 
-const VERBS: [&str; 12] = [
+const VERBS: [&str; 15] = [
     "validate",
     "plan",
     "apply",
@@ -15,6 +15,9 @@ const VERBS: [&str; 12] = [
     "output",
     "adopt",
     "users",
+    "ssh",
+    "cp",
+    "open",
     "schema",
     "completions",
     "local",

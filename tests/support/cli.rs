@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::world::is_stock;
+use super::{aws::python, world::is_stock};
 
 /// What the tests' small spec begins as.
 const SMALL: &str = "tests/cases/small.yaml";
@@ -192,6 +192,24 @@ impl Project {
         let mut rows = status.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
         let row = rows.find(|row| row.first() == Some(&address)).unwrap_or_else(|| panic!("no {address} in\n{status}"));
         row[1].to_owned()
+    }
+
+    /// Runs the program on a terminal of its own, `columns` wide, where both its streams are one; once it shows
+    /// `question` it is given `answer`, as a keyboard would.
+    pub fn on_terminal(&self, columns: u16, arguments: &[&str], question: &str, answer: &str) -> Run {
+        let inner = self.command(None, arguments);
+        let mut command = Command::new(python());
+        command.args(["-c", include_str!("terminal.py"), &columns.to_string(), question, answer]);
+        command.arg(inner.get_program()).args(inner.get_args()).current_dir(self.folder()).stdin(Stdio::null());
+        for (name, value) in inner.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let run: Run = command.env("TERM", "xterm").output().expect("python starts").into();
+        let (code, out) = serde_json::from_str(&run.out).unwrap_or_else(|error| panic!("{error}: {run:?}"));
+        Run { code: Some(code), out, err: String::new() }
     }
 
     /// Starts the program, to do something to it while it runs.

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Action, Address, Event, Events, Graph, Identity, Inventory, Kind, Plan, Ref, Resource, Result, Step, StepId, World,
+    Action, Address, Attempt, Event, Events, Graph, Identity, Inventory, Kind, Plan, Ref, Resource, Result, Step,
+    StepId, World,
     inventory::Item,
     observe::{Reader, Wanted},
     resource::Erased,
@@ -81,7 +82,7 @@ pub struct StepContext<'a, W> {
     pub world: &'a W,
     step: StepId,
     address: &'a Address,
-    token: &'a str,
+    attempt: &'a Attempt,
     inventory: &'a Mutex<Inventory>,
     events: &'a Events,
 }
@@ -94,7 +95,12 @@ impl<W: World> StepContext<'_, W> {
 
     /// The idempotency token of a create; the same again when a crashed create is tried again.
     pub fn token(&self) -> &str {
-        self.token
+        &self.attempt.token
+    }
+
+    /// Whether an earlier attempt at this create has no answer: its object may be there, half made.
+    pub fn is_repeated(&self) -> bool {
+        self.attempt.repeated
     }
 
     /// Tells what the step waits for.
@@ -197,7 +203,9 @@ impl<W: World> Runner<'_, W> {
         let (step, address, action) = (self.id, &self.step.address, self.step.action.verb());
         let _ = self.options.events.send(Event::Started { step, address: address.clone(), action });
         let result = self.act().await;
+        // Of a deleted object there is no id any more, though a rival may still claim the address.
         let known = lock(self.inventory).items.get(address).map(|item| item.id.clone());
+        let known = known.filter(|_| self.step.action != Action::Delete || result.is_err());
         let _ = self.options.events.send(Event::Finished {
             step,
             address: address.clone(),
@@ -211,25 +219,27 @@ impl<W: World> Runner<'_, W> {
 
     async fn act(&self) -> Result<()> {
         let address = &self.step.address;
-        let current = lock(self.inventory).items.get(address).cloned();
+        let current = lock(self.inventory).claimant(address, self.step.id.as_deref()).cloned();
+        let none = Attempt::default();
         let node = self.desired.node(address);
         let after = match (&self.step.action, node, &current) {
             (Action::Create { .. }, Some(node), _) => Some(self.create(&*node.desired).await?),
             (Action::Update { diff }, Some(node), Some(current)) => {
-                Some(node.desired.update(current, diff, &self.context("")).await?)
+                Some(node.desired.update(current, diff, &self.context(&none)).await?)
             }
             (Action::Delete, _, Some(current)) => {
-                (self.kind.delete)(&current.facts, &self.context("")).await?;
+                (self.kind.delete)(&current.facts, &self.context(&none)).await?;
                 self.world.end_delete(address)?;
                 None
             }
             (action, ..) => anyhow::bail!("the plan was made from another world: {} {address}", action.verb()),
         };
         let mut known = lock(self.inventory);
-        match after {
-            Some(item) => known.items.insert(address.clone(), item),
-            None => known.items.remove(address),
-        };
+        match (after, current) {
+            (Some(item), _) => drop(known.items.insert(address.clone(), item)),
+            (None, Some(gone)) => known.forget(address, &gone.id),
+            (None, None) => {}
+        }
         Ok(())
     }
 
@@ -238,7 +248,7 @@ impl<W: World> Runner<'_, W> {
     async fn create(&self, desired: &dyn Erased<W>) -> Result<Item> {
         let address = &self.step.address;
         let attempt = self.world.begin_create(address)?;
-        let cx = self.context(&attempt.token);
+        let cx = self.context(&attempt);
         let created = match self.kind.identity {
             Identity::Tag => match self.already_there(&cx, attempt.patience).await? {
                 Some(found) => self.take_over(desired, found, &cx).await?,
@@ -276,12 +286,12 @@ impl<W: World> Runner<'_, W> {
         if diff.is_empty() { Ok(found) } else { desired.update(&found, &diff, cx).await }
     }
 
-    fn context<'b>(&'b self, token: &'b str) -> StepContext<'b, W> {
+    fn context<'b>(&'b self, attempt: &'b Attempt) -> StepContext<'b, W> {
         StepContext {
             world: self.world,
             step: self.id,
             address: &self.step.address,
-            token,
+            attempt,
             inventory: self.inventory,
             events: &self.options.events,
         }

@@ -15,6 +15,7 @@ pub struct Item {
     /// The object's id in the world: `vpc-0a1b`.
     pub id: String,
     pub(crate) guard: Option<String>,
+    pub(crate) losses: Vec<String>,
     pub(crate) view: fn(&Facts) -> Value,
     pub(crate) outputs: fn(&Facts) -> Vec<(&'static str, String)>,
 }
@@ -40,6 +41,8 @@ impl Item {
 #[derive(Default, Clone)]
 pub struct Inventory {
     pub(crate) items: BTreeMap<Address, Item>,
+    /// Objects that claim an address which another one has.
+    pub(crate) rivals: Vec<(Address, Item)>,
 }
 
 impl Inventory {
@@ -69,6 +72,31 @@ impl Inventory {
     /// Everything observed, in the order of addresses.
     pub fn items(&self) -> impl Iterator<Item = (&Address, &Item)> {
         self.items.iter()
+    }
+
+    /// Objects that claim an address at which another one was observed, too. Which of them is the one cannot be told:
+    /// [`crate::observe`] refuses such a world, [`crate::observe_all`] does not.
+    pub fn rivals(&self) -> impl Iterator<Item = (&Address, &Item)> {
+        self.rivals.iter().map(|(address, item)| (address, item))
+    }
+
+    /// The object of this id at `address`, of all that claim it.
+    pub(crate) fn claimant(&self, address: &Address, id: Option<&str>) -> Option<&Item> {
+        let claims = self.rivals.iter().filter(|(rival, _)| rival == address).map(|(_, item)| item);
+        let mut claims = self.items.get(address).into_iter().chain(claims);
+        match id {
+            Some(id) => claims.find(|item| item.id == id),
+            None => claims.next(),
+        }
+    }
+
+    /// Forgets the object of this id at `address`.
+    pub(crate) fn forget(&mut self, address: &Address, id: &str) {
+        if self.items.get(address).is_some_and(|item| item.id == id) {
+            self.items.remove(address);
+        } else {
+            self.rivals.retain(|(rival, item)| rival != address || item.id != id);
+        }
     }
 
     /// True when an object stands at `address`.

@@ -24,7 +24,7 @@ pub use diff::{Change, Diff, Effect};
 pub use event::{Event, Events};
 pub use graph::Graph;
 pub use inventory::{Inventory, Item};
-pub use observe::{ObserveError, observe};
+pub use observe::{ObserveError, observe, observe_all};
 pub use plan::{Action, Plan, Refusal, Selection, Step, StepId, Summary, Waits, plan};
 pub use resource::{Attempt, Identity, Kind, Resource, World};
 

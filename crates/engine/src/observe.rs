@@ -1,7 +1,7 @@
 //! Reading the world: all kinds at once, as far as their needs allow.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -27,38 +27,58 @@ pub enum ObserveError {
         #[source]
         source: anyhow::Error,
     },
-    /// Two objects claim one address, so that neither can be told to be the one.
-    #[error("two objects claim the address {address}: {} and {}", .ids[0], .ids[1])]
-    Claimed {
-        /// The address.
-        address: Address,
-        /// The ids of both.
-        ids: [String; 2],
-    },
+    /// Objects claim one address, so that none can be told to be the one.
+    #[error("{}", claimed(.0))]
+    Claimed(
+        /// The addresses, each with the ids of all that claim it.
+        Vec<(Address, Vec<String>)>,
+    ),
+}
+
+fn claimed(claims: &[(Address, Vec<String>)]) -> String {
+    let lines = claims.iter().map(|(address, ids)| {
+        let number = if ids.len() == 2 { "two".to_owned() } else { ids.len().to_string() };
+        format!("{number} objects claim the address {address}: {}", ids.join(" and "))
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The first pause before reading again, and the longest that pauses grow to.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(4));
 
-/// Reads everything that the stack owns. Kinds are read concurrently; one whose `OBSERVES_AFTER` names others waits
-/// for those and sees what they found. Reads that contradict the world's own recent writes are repeated until they agree or the time in
-/// which they may disagree has passed.
+/// Reads everything that the stack owns; an error where two objects claim one address. See [`observe_all`].
 pub async fn observe<W: World>(kinds: &[Kind<W>], world: &W) -> Result<Inventory, ObserveError> {
+    let inventory = observe_all(kinds, world).await?;
+    if inventory.rivals.is_empty() {
+        return Ok(inventory);
+    }
+    let mut claims: BTreeMap<&Address, Vec<String>> = BTreeMap::new();
+    for (address, rival) in &inventory.rivals {
+        let first = || vec![inventory.items[address].id.clone()];
+        claims.entry(address).or_insert_with(first).push(rival.id.clone());
+    }
+    Err(ObserveError::Claimed(claims.into_iter().map(|(address, ids)| (address.clone(), ids)).collect()))
+}
+
+/// Reads everything that the stack owns, with all the objects that claim one address. Kinds are read concurrently; one
+/// whose `OBSERVES_AFTER` names others waits for those and sees what they found. Reads that contradict the world's own
+/// recent writes are repeated until they agree or the time in which they may disagree has passed.
+pub async fn observe_all<W: World>(kinds: &[Kind<W>], world: &W) -> Result<Inventory, ObserveError> {
     let mut view = world.unread();
     let mut pause = PAUSES.0;
     loop {
         let result = pass(kinds, &view).await;
         let mut names = BTreeSet::new();
         match &result {
+            // One of two rivals may be a predecessor that is gone: as long as reads may be late, nothing was seen.
+            Ok(inventory) if !inventory.rivals.is_empty() => {}
             Ok(inventory) => {
                 for (address, item) in inventory.items() {
                     names.insert(format!("{address}={}", item.id));
                     names.insert(address.to_string());
                 }
             }
-            // One of the two may be a predecessor that is gone: as long as reads may be late, nothing was seen.
-            Err(ObserveError::Claimed { .. }) => {}
-            Err(ObserveError::Kind { .. }) => return result,
+            Err(_) => return result,
         }
         let left = world.unsettled(&|object| names.contains(object)).unwrap_or_default();
         if left.is_zero() {
@@ -82,7 +102,7 @@ async fn pass<W: World>(kinds: &[Kind<W>], view: &W) -> Result<Inventory, Observ
         left = later;
         for kind in ready {
             let needed = kind.observes_after.iter().filter_map(|&name| Some((name, found.get(name)?)));
-            let known = gather(needed.map(|(kind, items)| (kind, items.clone())))?;
+            let known = gather(needed.map(|(kind, items)| (kind, items.clone())));
             reads.push(async move { (kind.name, (kind.observe)(view, &known).await) });
         }
         let Some((kind, result)) = reads.next().await else { break };
@@ -93,21 +113,21 @@ async fn pass<W: World>(kinds: &[Kind<W>], view: &W) -> Result<Inventory, Observ
         "the registry's OBSERVES_AFTER form a cycle among {:?}",
         left.iter().map(|kind| kind.name).collect::<Vec<_>>()
     );
-    gather(found)
+    Ok(gather(found))
 }
 
-fn gather(found: impl IntoIterator<Item = (&'static str, Vec<(String, Item)>)>) -> Result<Inventory, ObserveError> {
+fn gather(found: impl IntoIterator<Item = (&'static str, Vec<(String, Item)>)>) -> Inventory {
     let mut inventory = Inventory::default();
     for (kind, items) in found {
         for (name, item) in items {
             let address = Address::new(kind, name);
-            if let Some(other) = inventory.items.get(&address) {
-                return Err(ObserveError::Claimed { ids: [other.id.clone(), item.id], address });
+            match inventory.items.entry(address) {
+                Entry::Vacant(free) => drop(free.insert(item)),
+                Entry::Occupied(taken) => inventory.rivals.push((taken.key().clone(), item)),
             }
-            inventory.items.insert(address, item);
         }
     }
-    Ok(inventory)
+    inventory
 }
 
 type Reading = BTreeMap<String, Vec<Item>>;
@@ -147,14 +167,14 @@ impl<'a, W: World> Reader<'a, W> {
         loop {
             let reading = self.read(world, known).await?;
             let claims = reading.get(&address.name).into_iter().flatten();
-            let mut claims = claims.filter(|item| Some(item.id.as_str()) != predecessor);
-            match (claims.next(), claims.next()) {
-                (Some(one), Some(other)) => {
-                    let ids = [one.id.clone(), other.id.clone()];
-                    return Err(ObserveError::Claimed { address: address.clone(), ids });
+            let claims: Vec<&Item> = claims.filter(|item| Some(item.id.as_str()) != predecessor).collect();
+            match *claims {
+                [] => {}
+                [item] => return Ok(Some(item.clone())),
+                _ => {
+                    let ids = claims.iter().map(|item| item.id.clone()).collect();
+                    return Err(ObserveError::Claimed(vec![(address.clone(), ids)]));
                 }
-                (Some(item), None) => return Ok(Some(item.clone())),
-                (None, _) => {}
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {

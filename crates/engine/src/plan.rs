@@ -80,6 +80,9 @@ pub struct Step {
     /// What carries the object, where that is new: the host that a user is on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub within: Option<Address>,
+    /// What goes with an object that is deleted or replaced and does not come back, a phrase each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<String>,
     /// What the step waits for.
     pub waits: Waits,
 }
@@ -233,12 +236,16 @@ pub fn plan<W: World>(kinds: &[Kind<W>], desired: &Graph<W>, known: &Inventory, 
     let order = Order::of(kinds);
     let mut planner = Planner { order: &order, settled: known.clone(), plan: Plan::default() };
     for (address, node) in desired.in_order() {
-        planner.decide(address, node, known.item(address));
+        if known.rivals().any(|(rival, _)| rival == address) {
+            planner.refuse_rivals(address, node, known);
+        } else {
+            planner.decide(address, node, known.item(address));
+        }
     }
     if selection == Selection::All {
         // Later kinds first, which is the order in which they will go.
         let mut orphans: Vec<(&Address, &Item)> =
-            known.items().filter(|(address, _)| !desired.contains(address)).collect();
+            known.items().chain(known.rivals()).filter(|(address, _)| !desired.contains(address)).collect();
         orphans.sort_by_key(|(address, _)| std::cmp::Reverse(order.rank(address.kind)));
         for (address, item) in orphans {
             planner.retire(address, item, None, None);
@@ -263,11 +270,9 @@ impl<W: World> Planner<'_, W> {
         // What is on something that goes is gone with it.
         let carried = node.desired.within().is_none_or(|carrier| self.settled.contains(carrier));
         let Some(item) = item.filter(|_| carried) else {
-            self.push(address, Action::Create { fields: node.desired.fields() }, None, None, node.origin.clone());
-            if !carried {
-                let step = self.plan.steps.last_mut().expect("a step was just added");
-                step.within = node.desired.within().cloned();
-            }
+            let create = Action::Create { fields: node.desired.fields() };
+            let step = self.push(address, create, None, None, node.origin.clone());
+            step.within = node.desired.within().filter(|_| !carried).cloned();
             return;
         };
         let diff = node.desired.diff(item, &self.settled);
@@ -278,7 +283,7 @@ impl<W: World> Planner<'_, W> {
             if self.retire(address, item, Some(diff.clone()), node.origin.clone()) {
                 self.settled.items.remove(address);
                 let create = Action::Create { fields: node.desired.fields() };
-                self.push(address, create, None, Some(diff), node.origin.clone());
+                self.push(address, create, None, Some(diff), node.origin.clone()).losses.clone_from(&item.losses);
             }
         } else {
             self.push(address, Action::Update { diff }, Some(item.id.clone()), None, node.origin.clone());
@@ -292,8 +297,19 @@ impl<W: World> Planner<'_, W> {
             self.plan.refused.push(Refusal { address, id, reason, replaces, origin });
             return false;
         }
-        self.push(address, Action::Delete, Some(item.id.clone()), replaces, origin);
+        let step = self.push(address, Action::Delete, Some(item.id.clone()), replaces, origin);
+        step.losses.clone_from(&item.losses);
         true
+    }
+
+    /// Refuses to choose between objects that claim one address.
+    fn refuse_rivals(&mut self, address: &Address, node: &Node<W>, known: &Inventory) {
+        for (_, rival) in known.rivals().filter(|(rival, _)| *rival == address) {
+            let first = known.item(address).map_or("another object", |item| item.id.as_str());
+            let (address, id, origin) = (address.clone(), rival.id.clone(), node.origin.clone());
+            let reason = format!("{first} claims this address too, and only one of them can be it");
+            self.plan.refused.push(Refusal { address, id, reason, replaces: None, origin });
+        }
     }
 
     fn push(
@@ -303,18 +319,12 @@ impl<W: World> Planner<'_, W> {
         id: Option<String>,
         replaces: Option<Diff>,
         origin: Option<Origin>,
-    ) {
+    ) -> &mut Step {
         let layer = self.order.kind(address.kind).layer;
         let waits = Waits::default();
-        self.plan.steps.push(Step {
-            address: address.clone(),
-            layer,
-            action,
-            id,
-            replaces,
-            origin,
-            within: None,
-            waits,
-        });
+        let (address, losses) = (address.clone(), Vec::new());
+        let within = None;
+        self.plan.steps.push(Step { address, layer, action, id, replaces, origin, within, losses, waits });
+        self.plan.steps.last_mut().expect("a step was just added")
     }
 }

@@ -57,6 +57,8 @@ pub struct Attempt {
     pub token: String,
     /// How long an earlier, unfinished attempt's object may still be invisible; zero where there was none.
     pub patience: Duration,
+    /// Whether there was an earlier attempt that has no answer: its object may be there, half made.
+    pub repeated: bool,
 }
 
 /// How an object is recognised as the one at an address.
@@ -124,6 +126,12 @@ pub trait Resource<W: World>: Serialize + Send + Sync + 'static {
     fn guard(observed: &Self::Observed) -> Option<String> {
         let _ = observed;
         None
+    }
+
+    /// What goes with the object and does not come back, a phrase each: `its address 203.0.113.7`.
+    fn losses(observed: &Self::Observed) -> Vec<String> {
+        let _ = observed;
+        Vec::new()
     }
 
     /// What others want to know of the object, by name.
@@ -202,6 +210,7 @@ fn item<W: World, R: Resource<W>>(observed: R::Observed) -> Item {
     Item {
         id: R::id(&observed),
         guard: R::guard(&observed),
+        losses: R::losses(&observed),
         facts: Arc::new(observed),
         view: |facts| serde_json::to_value(cast::<W, R>(facts)).unwrap_or(Value::Null),
         outputs: |facts| R::outputs(cast::<W, R>(facts)),

@@ -112,12 +112,11 @@ class Body:
     async def stop(self, orderly: bool) -> None:
         """Switch it off. Its disk stays."""
         process, self.process, self.answers = self.process, None, False
-        if process and process.returncode is None:
-            if orderly:
-                with contextlib.suppress(ProcessLookupError):
-                    process.send_signal(signal.SIGTERM)
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(process.wait(), _ORDERLY)
+        if process and process.returncode is None and orderly:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(process.wait(), _ORDERLY)
         await asyncio.to_thread(groups.end, self.group)
         if process:
             await process.wait()

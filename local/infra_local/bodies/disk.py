@@ -114,7 +114,9 @@ class Disk:
         given = " ".join(f'"{name}={value}"' for name, value in pairs)
         self.write("etc/systemd/system.conf.d/95-proxy.conf", f"[Manager]\nDefaultEnvironment={given}\n")
         # Pipelined requests to several servers would wait for each other's connections.
-        apt = f'Acquire::http::Proxy "{_PROXY}";\nAcquire::https::Proxy "{_PROXY}";\nAcquire::http::Pipeline-Depth "0";\n'
+        apt = (
+            f'Acquire::http::Proxy "{_PROXY}";\nAcquire::https::Proxy "{_PROXY}";\nAcquire::http::Pipeline-Depth "0";\n'
+        )
         self.write("etc/apt/apt.conf.d/95proxy", apt)
         self.write("etc/pip.conf", machine.pip, 0o600 if machine.pip_is_secret else 0o644)
 

@@ -37,7 +37,13 @@ class Egress:
                 await self._tunnel((reader, writer), target)
             else:
                 await self._forward((reader, writer), method, target, head)
-        except (OSError, ValueError, asyncio.TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+        except (
+            OSError,
+            ValueError,
+            asyncio.TimeoutError,
+            asyncio.IncompleteReadError,
+            asyncio.LimitOverrunError,
+        ) as error:
             with contextlib.suppress(OSError):
                 text = f"{reason(error)}\n".encode()
                 writer.write(b"HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\nContent-Type: text/plain\r\n")
@@ -97,10 +103,12 @@ class Egress:
         if self._is_near(host):
             return await dial_inside(self.network, host, port)
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=1)
-        # A host may use this machine's network and its local cloud, and nothing else that listens here.
-        local = any(ip_address(f[4][0].split("%")[0]).is_loopback for f in found)
-        if local and port != self.cloud and (host, port) not in (_upstream("http"), _upstream("https")):
-            raise PermissionError(1, f"port {port} of this machine is not for its hosts")
+        # A host may use this machine's network and its local cloud, and nothing else that listens here; nor what is told
+        # to this machine alone, such as the credentials of an instance that it may be itself.
+        addresses = [ip_address(f[4][0].split("%")[0]) for f in found]
+        own = any(a.is_loopback or a.is_link_local or a.is_unspecified for a in addresses)
+        if own and port != self.cloud and (host, port) not in (_upstream("http"), _upstream("https")):
+            raise PermissionError(1, f"{host} port {port} is this machine's own and not for its hosts")
         return await asyncio.wait_for(asyncio.open_connection(host, port), _PATIENCE)
 
 

@@ -56,7 +56,7 @@ _MASKED = (
 _HOOKS = (
     # Each host gets its own of these.
     'rm -f "$1"/etc/ssh/ssh_host_* "$1"/etc/hostname; : >"$1"/etc/machine-id',
-    'for unit in ' + " ".join(_MASKED) + '; do ln -sf /dev/null "$1"/etc/systemd/system/$unit; done',
+    "for unit in " + " ".join(_MASKED) + '; do ln -sf /dev/null "$1"/etc/systemd/system/$unit; done',
     'ln -sf /usr/lib/systemd/system/multi-user.target "$1"/etc/systemd/system/default.target',
     'echo "PasswordAuthentication no" >"$1"/etc/ssh/sshd_config.d/60-cloudimg-settings.conf',
     'rm -f "$1"/etc/apt/apt.conf.d/99mmdebstrap',

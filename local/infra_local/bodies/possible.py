@@ -32,7 +32,9 @@ def check(group: Path) -> None:
             raise NotPossible("no-program", f"hosts need `{program}`, which is not installed here")
     refused = _try(group)
     if refused:
-        raise NotPossible("kernel", f"this kernel, or the container that this runs in, does not let hosts be: {refused}")
+        raise NotPossible(
+            "kernel", f"this kernel, or the container that this runs in, does not let hosts be: {refused}"
+        )
 
 
 def _try(group: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 from ipaddress import ip_address
 from pathlib import Path
@@ -71,9 +72,12 @@ async def listen_inside(network: Path, address: str, port: int, serve) -> asynci
 
 def reason(error: BaseException) -> str:
     """Why a connection failed, in one line."""
-    if isinstance(error, (asyncio.TimeoutError, TimeoutError)) and not getattr(error, "strerror", None):
+    number = getattr(error, "errno", None)
+    if isinstance(error, (asyncio.TimeoutError, TimeoutError)) and not number:
         return "no answer"
-    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).replace("\n", " ")
+    # asyncio puts words of its own in the place of the system's.
+    words = os.strerror(number) if isinstance(error, ConnectionError) and number else getattr(error, "strerror", None)
+    return (words or str(error) or type(error).__name__).replace("\n", " ")
 
 
 def to(port: int):

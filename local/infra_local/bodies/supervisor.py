@@ -110,11 +110,14 @@ class Supervisor:
                 if body and body.is_over:
                     again = body.asks_again
                     await self._stop(body, orderly=False)
-                    log.info("%s %s", instance, "starts again, as it asked" if again else "was switched off from within")
+                    log.info(
+                        "%s %s", instance, "starts again, as it asked" if again else "was switched off from within"
+                    )
                     if again:
                         boot = -1
                     else:
                         self.ended[instance] = boot
+                        self.report_due.set()
                 elif body and body.runs and (not host.running or host.boot != boot):
                     await self._stop(body, orderly=True)
                 if host.running and host.boot != boot:

@@ -11,6 +11,7 @@ import contextlib
 from moto.core.utils import utcnow
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import ec2_backends
+from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.instances import Instance, InstanceBackend, InstanceState, StateReason
 from moto.ec2.models.nat_gateways import NatGatewayBackend
 from moto.ec2.responses import EC2Response
@@ -137,6 +138,7 @@ def _nat_forgotten(account: str, region: str, object_id: str) -> None:
 
 def install() -> None:
     _instances()
+    _elastic_addresses()
     _nat_gateways()
 
 
@@ -240,6 +242,19 @@ def _instances() -> None:
         setattr(Instance, owner_name, first_nic(nic_name))
     dns = Instance.private_dns_name.fget
     Instance.private_dns_name = property(lambda self: dns(self) if self.nics else "")
+
+
+def _elastic_addresses() -> None:
+    # An elastic address stays with a stopped instance; moto forgets it, and makes up another one at the start.
+    def elastic(nic: NetworkInterface) -> str | None:
+        return next((a.public_ip for a in nic.ec2_backend.addresses if a.eni is nic), None)
+
+    for name in ("start", "stop"):
+
+        @around(NetworkInterface, name)
+        def keep(original, self):
+            original(self)
+            self.public_ip = elastic(self) or self.public_ip
 
 
 def _nat_gateways() -> None:

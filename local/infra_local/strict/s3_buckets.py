@@ -68,6 +68,15 @@ def _buckets() -> None:
         bucket.ownership_rule = "BucketOwnerEnforced"
         return bucket
 
+    @around(S3Backend, "delete_bucket")
+    def delete_bucket(original, self, bucket_name):
+        # moto keeps tags by ARN: without this, a new bucket of the name would be born with its predecessor's.
+        bucket = self.buckets.get(bucket_name)
+        deleted = original(self, bucket_name)
+        if bucket is not None and bucket_name not in self.buckets:
+            self.tagger.delete_all_tags_for_resource(bucket.arn)
+        return deleted
+
     @around(S3Backend, "delete_bucket_encryption")
     def delete_bucket_encryption(_original, self, bucket_name):
         self.get_bucket(bucket_name).encryption = default_encryption()

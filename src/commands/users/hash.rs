@@ -51,7 +51,7 @@ impl Hash {
             ui::say(&format!("warning: fewer than {SHORT} characters are guessed soon; several words are better"));
         }
         let hash = password::hash(&password).map_err(|error| Failure::new(error.to_string()))?;
-        ui::print(&format!("{}\n", hash.expose()));
+        ui::print(&format!("{}\n", hash.expose()))?;
         Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! `infra users`.
 
+mod audit;
 mod hash;
+mod list;
 mod plan;
 
 use clap::{Args, Subcommand};
@@ -14,6 +16,7 @@ use crate::error::Result;
 Examples:
   infra users plan
   infra users apply
+  infra users audit
   infra users hash > password.hash")]
 pub struct Users {
     #[command(subcommand)]
@@ -26,6 +29,10 @@ enum Verb {
     Plan(plan::Plan),
     /// Gives people their accounts, and takes them from those who left.
     Apply(plan::Apply),
+    /// Shows who is to have a login where, as the spec says.
+    List(list::List),
+    /// Shows who can log in on the hosts, as it really is.
+    Audit(audit::Audit),
     /// Makes the hash of a password, for `users.txt` or the file that `password:` names.
     Hash(hash::Hash),
 }
@@ -36,6 +43,8 @@ impl Users {
         match verb {
             Verb::Plan(verb) => Box::pin(verb.run(globals)).await,
             Verb::Apply(verb) => Box::pin(verb.run(globals)).await,
+            Verb::List(verb) => verb.run(globals),
+            Verb::Audit(verb) => Box::pin(verb.run(globals)).await,
             Verb::Hash(verb) => verb.run(),
         }
     }

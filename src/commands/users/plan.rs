@@ -44,8 +44,12 @@ struct Prepared {
     plan: engine::Plan,
 }
 
-async fn open(globals: &Globals) -> Result<Session> {
-    let session = Session::open(globals, Scope::People).await?;
+async fn open(globals: &Globals, changes: bool) -> Result<Session> {
+    let session = if changes {
+        Session::open_to_change(globals, Scope::People, "users apply").await?
+    } else {
+        Session::open(globals, Scope::People).await?
+    };
     if session.spec.hosts.values().all(|host| host.users.is_none()) {
         return Err(Failure::new(format!("no host of {} has `users`", session.file.display()))
             .hint("give one some: `users: ../users.txt` under the host; one login a line"));
@@ -82,13 +86,13 @@ fn heading(session: &Session) -> Heading {
 impl Plan {
     pub(super) async fn run(self, globals: &Globals) -> Result {
         let Self { json, exit_code } = self;
-        let session = open(globals).await?;
+        let session = open(globals, false).await?;
         let Prepared { plan, .. } = prepare(&session).await?;
         if json {
             let text = serde_json::to_string_pretty(&plan).map_err(anyhow::Error::from)?;
-            ui::print(&format!("{text}\n"));
+            ui::print(&format!("{text}\n"))?;
         } else {
-            ui::print(&ui::plan::render(&plan, &heading(&session)));
+            ui::print(&ui::plan::render(&plan, &Heading { width: ui::data_width(), ..heading(&session) }))?;
         }
         if exit_code && !plan.is_empty() { Err(Failure::changes()) } else { Ok(()) }
     }
@@ -97,7 +101,7 @@ impl Plan {
 impl Apply {
     pub(super) async fn run(self, globals: &Globals) -> Result {
         let Self { changing } = self;
-        let session = open(globals).await?;
+        let session = open(globals, true).await?;
         let mut ready = prepare(&session).await?;
         if !changing.json || ready.plan.is_empty() {
             ui::say(&ui::plan::render(&ready.plan, &heading(&session)));
@@ -106,8 +110,8 @@ impl Apply {
             return Ok(());
         }
         if !changing.yes {
-            ask("Change this? Only `yes` is taken for yes:")?;
-            let again = prepare(&session).await?;
+            ask("Change this? Only `yes` is taken for yes:").await?;
+            let again = run::unless_stopped(prepare(&session)).await?;
             if again.plan != ready.plan {
                 return Err(Failure::new("the hosts changed while you were reading; nothing was changed")
                     .hint("run the command again and look at the new plan"));

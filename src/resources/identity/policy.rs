@@ -18,7 +18,7 @@ use super::{
     shared::{HELD, Holder, TAKEN, arns, from_iam, into_iam, is_ours, must_be_ours, own_name, partition},
 };
 use crate::{
-    cloud::{Answered, Cloud, CloudError, Explain, Identities, Tags, gone_is_ok, missing_is_none},
+    cloud::{Answered, Cloud, CloudError, Explain, Identities, STACK_TAG, Tags, gone_is_ok, missing_is_none},
     resources::tagging::{self, TagChanges},
 };
 
@@ -77,10 +77,15 @@ impl Resource<Cloud> for IamPolicy {
         });
         let reads = candidates.map(|policy| async move {
             let tags = tags_of(cloud, policy.arn().unwrap_or_default()).await?;
-            let name = tags.as_ref().and_then(|tags| own_name(cloud, tags, Self::KIND));
-            anyhow::Ok(name.map(|name| (name, read(policy, tags.unwrap_or_default()))))
+            anyhow::Ok(tags.map(|tags| read(policy, tags)))
         });
-        Ok(try_join_all(reads).await?.into_iter().flatten().collect())
+        let found = try_join_all(reads).await?.into_iter().flatten();
+        let (own, others): (Vec<_>, Vec<_>) =
+            found.partition(|policy| policy.tags.get(STACK_TAG) == Some(&cloud.names.stack));
+        let others = others.into_iter().map(|policy| (policy.name, policy.arn, policy.tags));
+        cloud.note_strangers(Self::KIND, others);
+        let named = own.into_iter();
+        Ok(named.filter_map(|policy| Some((own_name(cloud, &policy.tags, Self::KIND)?, policy))).collect())
     }
 
     fn id(observed: &IamPolicyObserved) -> String {

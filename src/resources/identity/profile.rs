@@ -15,7 +15,7 @@ use super::{
     shared::{HELD, TAKEN, from_iam, into_iam, is_ours, must_be_ours, own_name},
 };
 use crate::{
-    cloud::{Answered, Cloud, CloudError, Explain, Tags, gone_is_ok, missing_is_none},
+    cloud::{Answered, Cloud, CloudError, Explain, STACK_TAG, Tags, gone_is_ok, missing_is_none},
     resources::tagging::{self, TagChanges},
 };
 
@@ -72,7 +72,11 @@ impl Resource<Cloud> for InstanceProfile {
                 || cloud.names.identities.contains(profile.instance_profile_name())
         });
         let looks = try_join_all(candidates.map(|profile| look(cloud, profile.instance_profile_name()))).await?;
-        let named = looks.into_iter().flatten();
+        let (own, others): (Vec<_>, Vec<_>) =
+            looks.into_iter().flatten().partition(|profile| profile.tags.get(STACK_TAG) == Some(&cloud.names.stack));
+        let others = others.into_iter().map(|profile| (profile.name.clone(), profile.name, profile.tags));
+        cloud.note_strangers(Self::KIND, others);
+        let named = own.into_iter();
         Ok(named.filter_map(|profile| Some((own_name(cloud, &profile.tags, Self::KIND)?, profile))).collect())
     }
 

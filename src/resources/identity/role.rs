@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{
     IamPolicy, PolicyDocument,
     profile::{self, remove_role},
-    shared::{Grants, HELD, Holder, TAKEN, arns, documents, from_iam, into_iam, made, must_be_ours, own_name},
+    shared::{Grants, HELD, Holder, TAKEN, arns, documents, from_iam, into_iam, is_ours, made, must_be_ours, own_name},
 };
 use crate::cloud::{Answered, Cloud, CloudError, Explain, STACK_TAG, Tags, gone_is_ok};
 
@@ -72,6 +72,9 @@ impl Resource<Cloud> for IamRole {
     // the same time. Source: `RoleDetail` and `ListRoles` in the IAM API reference.
     async fn observe(cloud: &Cloud, _known: &Inventory) -> Result<Vec<(String, IamRoleObserved)>> {
         let (identities, descriptions) = tokio::try_join!(cloud.identities(), descriptions(cloud))?;
+        let others = identities.roles.iter().filter(|role| !is_ours(cloud, role.tags()));
+        let others = others.filter_map(|role| Some((role.role_name()?, from_iam(role.tags()))));
+        cloud.note_strangers(Self::KIND, others.map(|(name, tags)| (name.to_owned(), name.to_owned(), tags)));
         let own = identities.roles.iter().filter_map(|role| {
             let tags = from_iam(role.tags());
             let name = own_name(cloud, &tags, Self::KIND)?;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, ensure};
 use aws_sdk_iam::types::{AttachedPolicy, PolicyDetail, Tag};
 use engine::{Address, Diff, Ref, Result, StepContext};
 use serde::Serialize;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{IamPolicy, PolicyDocument};
 use crate::{
-    cloud::{ADDRESS_TAG, Cloud, CloudError, Explain, STACK_TAG, Tags, claimed_name, gone_is_ok},
+    cloud::{ADDRESS_TAG, Cloud, CloudError, Explain, STACK_TAG, Tags, claimed_name, gone_is_ok, taken},
     resources::tagging::{self, TagChanges},
 };
 
@@ -44,16 +44,10 @@ pub(super) fn own_name(cloud: &Cloud, tags: &Tags, kind: &str) -> Option<String>
 /// For a create that found its name taken: goes on where the tags say that an interrupted run made the object, and
 /// leaves anybody else's alone.
 pub(super) fn must_be_ours(cx: &StepContext<'_, Cloud>, what: &str, name: &str, tags: &Tags) -> Result<()> {
-    let (stack, address) = (&cx.world.names.stack, cx.address());
-    if tags.get(STACK_TAG) != Some(stack) {
-        bail!(
-            "{what} {name} exists already and does not belong to stack {stack}; `infra adopt {address} {name}` takes it over"
-        );
-    }
-    match tags.get(ADDRESS_TAG) {
-        Some(claimed) if *claimed == address.to_string() => Ok(()),
-        claimed => bail!("{what} {name} exists already as the stack's {}", claimed.map_or("nameless object", |c| c)),
-    }
+    let (names, address) = (&cx.world.names, cx.address());
+    let ours = tags.get(STACK_TAG) == Some(&names.stack) && tags.get(ADDRESS_TAG) == Some(&address.to_string());
+    ensure!(ours, taken(names, address, what, name, tags));
+    Ok(())
 }
 
 /// The partition that the region lies in.

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{
     AccessKey, IamPolicy, KeysObserved, PolicyDocument, access_key,
-    shared::{Grants, HELD, Holder, TAKEN, arns, documents, from_iam, into_iam, made, must_be_ours, own_name},
+    shared::{Grants, HELD, Holder, TAKEN, arns, documents, from_iam, into_iam, is_ours, made, must_be_ours, own_name},
 };
 use crate::cloud::{Answered, Cloud, Explain, Tags, gone_is_ok};
 
@@ -68,6 +68,9 @@ impl Resource<Cloud> for IamUser {
 
     async fn observe(cloud: &Cloud, _known: &Inventory) -> Result<Vec<(String, IamUserObserved)>> {
         let identities = cloud.identities().await?;
+        let others = identities.users.iter().filter(|user| !is_ours(cloud, user.tags()));
+        let others = others.filter_map(|user| Some((user.user_name()?, from_iam(user.tags()))));
+        cloud.note_strangers(Self::KIND, others.map(|(name, tags)| (name.to_owned(), name.to_owned(), tags)));
         let own = identities.users.iter().filter_map(|user| {
             let tags = from_iam(user.tags());
             Some((own_name(cloud, &tags, Self::KIND)?, user, tags))

@@ -58,6 +58,10 @@ impl Resource<Cloud> for ElasticIp {
         diff
     }
 
+    fn losses(observed: &ElasticIpObserved) -> Vec<String> {
+        vec![format!("its address {}", observed.public_ip)]
+    }
+
     fn outputs(observed: &ElasticIpObserved) -> Vec<(&'static str, String)> {
         vec![("public_ip", observed.public_ip.clone())]
     }

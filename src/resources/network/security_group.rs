@@ -6,8 +6,8 @@ use aws_sdk_ec2::types::{ResourceType, SecurityGroup as Object};
 use engine::{Address, Diff, Inventory, Ref, Resource, Result, StepContext};
 use serde::Serialize;
 
-use super::Vpc;
-use crate::cloud::{Answered, Cloud, Explain, Tags, claimed_name, from_ec2, gone_is_ok, tag_specification};
+use super::{Vpc, filter};
+use crate::cloud::{Answered, Cloud, Explain, Tags, claimed_name, from_ec2, gone_is_ok, tag_specification, taken};
 use crate::resources::tagging;
 
 /// A security group. Every one needs a [`SecurityGroupRules`](super::SecurityGroupRules) of the same name: AWS lets a
@@ -79,13 +79,14 @@ impl Resource<Cloud> for SecurityGroup {
         let request = request.tag_specifications(tag_specification(ResourceType::SecurityGroup, &self.tags));
         let send = || async { request.clone().send().await.explain("ec2:CreateSecurityGroup") };
         let id = match cloud.settle(&[], send).await {
-            Err(error) if error.is(&["InvalidGroup.Duplicate"]) => bail!(
-                "the security group {name} exists already in {} and does not belong to stack {}; \
-                 `infra adopt {} ID` takes it over",
-                vpc.id,
-                cloud.names.stack,
-                cx.address()
-            ),
+            Err(error) if error.is(&["InvalidGroup.Duplicate"]) => {
+                let request = cloud.clients.ec2.describe_security_groups().filters(filter("vpc-id", [&vpc.id]));
+                let answer = request.filters(filter("group-name", [&name])).send().await;
+                let answer = answer.explain("ec2:DescribeSecurityGroups")?;
+                let found = read(answer.security_groups().first().answered("ec2:DescribeSecurityGroups")?);
+                let what = format!("the security group {name} of {},", vpc.id);
+                bail!(taken(&cloud.names, cx.address(), &what, &found.id, &found.tags))
+            }
             answer => answer?.group_id.answered("ec2:CreateSecurityGroup")?,
         };
         let (description, tags) = (self.description.clone(), self.tags.clone());

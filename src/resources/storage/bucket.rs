@@ -2,8 +2,8 @@
 //!
 //! AWS takes the tags in the create call itself, so that a bucket of the stack's is never without them. (Clouds that
 //! don't know this yet get them in the next call; a bucket that a crash left between the two is recognised by `create`
-//! alone: it has the name that the spec asks for, no tags at all, and nothing in it. Neither a plan nor a destroy ever
-//! takes an untagged bucket for ours.)
+//! alone: the journal knows that one was begun, it has the name that the spec asks for, no tags at all, and nothing in
+//! it. Neither a plan nor a destroy ever takes an untagged bucket for ours.)
 
 use std::collections::BTreeSet;
 
@@ -15,10 +15,12 @@ use serde_json::{Value, json};
 
 use super::{
     KmsKey, LifecycleRule, ObservedRule, bucket_contents as contents,
-    bucket_settings::{self as settings, PUBLIC_ACCESS_BLOCKED},
+    bucket_settings::{self as settings, Found, PUBLIC_ACCESS_BLOCKED},
     tls_policy,
 };
-use crate::cloud::{Cloud, CloudError, Explain, PROTECT_TAG, STACK_TAG, Tags, claimed_name, gone_is_ok};
+use crate::cloud::{
+    Cloud, CloudError, Explain, PROTECT_TAG, PROTECTED, STACK_TAG, Tags, claimed_name, gone_is_ok, taken,
+};
 
 /// Who holds the key to what a bucket keeps.
 #[derive(Clone, Debug, Serialize)]
@@ -97,7 +99,13 @@ impl Resource<Cloud> for Bucket {
     /// Looks at the spec's buckets by their names, and at those that the tagging API lists: an orphan is found by its
     /// tag, and nothing has to be listed before the buckets can be read.
     async fn observe(cloud: &Cloud, _known: &Inventory) -> Result<Vec<(String, BucketObserved)>> {
-        let named = try_join_all(cloud.names.buckets.keys().map(|bucket| settings::read(cloud, bucket)));
+        let named = try_join_all(
+            cloud
+                .names
+                .buckets
+                .keys()
+                .map(|bucket| async move { anyhow::Ok((bucket, settings::read(cloud, bucket).await?)) }),
+        );
         let others = async {
             let tagged = cloud.tagged().await?;
             let names = tagged.keys().filter_map(|arn| arn.split_once(":s3:::").map(|(_, name)| name));
@@ -105,7 +113,15 @@ impl Resource<Cloud> for Bucket {
             try_join_all(others.into_iter().map(|bucket| settings::read(cloud, bucket))).await
         };
         let (named, others) = tokio::try_join!(named, others)?;
-        let found = named.into_iter().chain(others).flatten();
+        let strangers = named.iter().filter_map(|(name, found)| match found {
+            Found::Strangers(tags) => Some(((*name).clone(), (*name).clone(), tags.clone())),
+            Found::Ours(_) | Found::Nothing => None,
+        });
+        cloud.note_strangers(Self::KIND, strangers);
+        let found = named.into_iter().map(|(_, found)| found).chain(others).filter_map(|found| match found {
+            Found::Ours(observed) => Some(*observed),
+            Found::Strangers(_) | Found::Nothing => None,
+        });
         let address = |observed: &BucketObserved| {
             let spec_name = cloud.names.buckets.get(&observed.name).cloned();
             spec_name.or_else(|| claimed_name(&observed.tags, Self::KIND))
@@ -126,8 +142,11 @@ impl Resource<Cloud> for Bucket {
     }
 
     fn guard(observed: &BucketObserved) -> Option<String> {
-        let why = || format!("bucket {} is protected: apply `protect: false` first", observed.name);
-        observed.protect.then(why)
+        observed.protect.then(|| PROTECTED.to_owned())
+    }
+
+    fn losses(_observed: &BucketObserved) -> Vec<String> {
+        vec!["its name, which anybody may take then".into()]
     }
 
     fn outputs(observed: &BucketObserved) -> Vec<(&'static str, String)> {
@@ -236,7 +255,8 @@ impl Bucket {
             .field("ownership", &observed.ownership.as_deref(), &Some(settings::OWNER_ENFORCED));
         let policy = tls_policy::document(&observed.arn);
         if !tls_policy::means_the_same(&observed.policy, &policy) {
-            diff.push("policy", observed.policy.clone(), policy, Effect::InPlace);
+            // Told by its name: the document is the same for every bucket.
+            diff.push("policy", observed.policy.clone(), json!(tls_policy::NAME), Effect::InPlace);
         }
         diff.field("protect", &observed.protect, protect).map("tags", &observed.tags, tags);
         diff
@@ -277,13 +297,14 @@ impl Bucket {
             tags => tags?,
         };
         let ours = tags.get(STACK_TAG) == Some(&cloud.names.stack);
-        anyhow::ensure!(
-            ours || (tags.is_empty() && contents::is_empty(cloud, name).await?),
-            "bucket {name} exists already and does not belong to stack {}; `infra adopt {} {name}` takes it over",
-            cloud.names.stack,
-            cx.address(),
-        );
-        Ok(())
+        let begun = cx.is_repeated() && tags.is_empty();
+        if ours || (begun && contents::is_empty(cloud, name).await?) {
+            return Ok(());
+        }
+        // The tags of one that another run is making come with its next call.
+        tokio::time::sleep(cloud.pace.poll).await;
+        let tags = settings::tags(cloud, name).await?;
+        Err(anyhow::Error::msg(taken(&cloud.names, cx.address(), "the bucket", name, &tags)))
     }
 }
 

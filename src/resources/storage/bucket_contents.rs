@@ -1,5 +1,7 @@
 //! What is in a bucket: counted before it is deleted, and taken along only where the user said so.
 
+use std::{collections::BTreeSet, fmt};
+
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use engine::{Result, StepContext};
 
@@ -61,6 +63,74 @@ pub(super) async fn is_empty(cloud: &Cloud, bucket: &str) -> Result<bool, CloudE
     Ok(page(cloud, bucket, "", None).await?.versions.is_empty())
 }
 
+/// What a bucket holds, as far as one page of its list tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Holding {
+    /// Objects.
+    pub objects: usize,
+    /// Versions of objects that were overwritten or deleted.
+    pub older: usize,
+    /// In bytes, all of them together.
+    pub bytes: u64,
+    /// Whether there is more than that.
+    pub more: bool,
+}
+
+impl Holding {
+    /// True when there is no data: the empty markers of folders are none.
+    pub fn is_empty(&self) -> bool {
+        self.objects + self.older == 0 && !self.more
+    }
+}
+
+impl fmt::Display for Holding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { objects, older, bytes, more } = *self;
+        if more {
+            return write!(f, "{} or more objects and versions", objects + older);
+        }
+        write!(f, "{}", counted(objects, "object"))?;
+        if older > 0 {
+            write!(f, " and {}", counted(older, "older version"))?;
+        }
+        write!(f, ", {}", size(bytes))
+    }
+}
+
+fn counted(count: usize, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}
+
+/// `0 bytes`, `3.4 MiB`.
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if bytes < 1024 {
+        return counted(usize::try_from(bytes).unwrap_or_default(), "byte");
+    }
+    // In tenths, so that no floating point is needed; from 1023.95 on it is 1.0 of the next unit.
+    let (mut tenths, mut unit) = (u128::from(bytes) * 10 / 1024, 0);
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
+/// What is in a bucket beside the objects that the stack itself put there, whose keys are `own`; nothing where the bucket
+/// is gone. One call.
+pub async fn holding(cloud: &Cloud, bucket: &str, own: &BTreeSet<&str>) -> Result<Option<Holding>, CloudError> {
+    let page = match page(cloud, bucket, "", None).await {
+        Err(error) if error.is_missing() => return Ok(None),
+        page => page?,
+    };
+    let mut holding = Holding { more: page.next.is_some(), ..Holding::default() };
+    for version in page.versions.iter().filter(|version| version.is_data() && !own.contains(version.key.as_str())) {
+        *if version.latest { &mut holding.objects } else { &mut holding.older } += 1;
+        holding.bytes += version.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
+    }
+    Ok(Some(holding))
+}
+
 /// Deletes for good every version below `prefix` that `pick` picks; says how many.
 pub(super) async fn purge(
     cloud: &Cloud,
@@ -111,7 +181,7 @@ pub(super) async fn clear(cx: &StepContext<'_, Cloud>, bucket: &str) -> Result<(
     if !cloud.empty_buckets {
         refuse_data(cloud, bucket).await?;
     }
-    let told = |gone| cx.progress(format!("deleted {gone} objects and versions in {bucket}"));
+    let told = |gone| cx.progress(format!("deleted {} in {bucket}", counted(gone, "version")));
     purge(cloud, bucket, "", |version| cloud.empty_buckets || !version.is_data(), told).await?;
     abort_uploads(cloud, bucket, None).await
 }
@@ -133,9 +203,10 @@ async fn refuse_data(cloud: &Cloud, bucket: &str) -> Result<()> {
     if objects + older == 0 && more.is_empty() {
         return Ok(());
     }
-    let older = if older == 0 { String::new() } else { format!(" and {older} older versions") };
+    let older = if older == 0 { String::new() } else { format!(" and {}", counted(older, "older version")) };
+    let objects = counted(objects, "object");
     anyhow::bail!(
-        "bucket {bucket} is not empty: it holds {more}{objects} objects{older}; `--empty-buckets` deletes them with it"
+        "bucket {bucket} is not empty: it holds {more}{objects}{older}; `--empty-buckets` deletes what is in it too"
     )
 }
 
@@ -158,5 +229,22 @@ pub(super) async fn abort_uploads(cloud: &Cloud, bucket: &str, only: Option<&str
         if answer.is_truncated() != Some(true) || gone == 0 {
             return Ok(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_bucket_holds_is_told_in_words() {
+        let told = |objects, older, bytes, more| Holding { objects, older, bytes, more }.to_string();
+        assert_eq!(told(1, 0, 1, false), "1 object, 1 byte");
+        assert_eq!(told(12, 1, 3_565_200, false), "12 objects and 1 older version, 3.4 MiB");
+        assert_eq!(told(0, 2, 1024, false), "0 objects and 2 older versions, 1.0 KiB");
+        assert_eq!(told(990, 10, 5, true), "1000 or more objects and versions");
+        assert_eq!(size(1_073_741_823), "1023.9 MiB");
+        assert_eq!(size(u64::MAX), "16383.9 PiB");
+        assert!(Holding::default().is_empty() && !Holding { older: 1, ..Holding::default() }.is_empty());
     }
 }

@@ -28,22 +28,32 @@ pub(super) const BUSY: &[&str] = &["OperationAborted"];
 pub(super) const ELSEWHERE: &[&str] =
     &["PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"];
 
-/// Reads all settings at once; nothing where the bucket isn't the stack's.
-pub(super) async fn read(cloud: &Cloud, bucket: &str) -> Result<Option<BucketObserved>> {
+/// A bucket that was looked for by its name.
+pub(super) enum Found {
+    /// It is the stack's.
+    Ours(Box<BucketObserved>),
+    /// It is the account's, but not the stack's; its tags say whose.
+    Strangers(Tags),
+    /// There is none that we could see.
+    Nothing,
+}
+
+/// Reads all settings at once.
+pub(super) async fn read(cloud: &Cloud, bucket: &str) -> Result<Found> {
     let ours = |tags: &Tags| tags.get(STACK_TAG) == Some(&cloud.names.stack);
     let (tags, rest) = tokio::join!(tags(cloud, bucket), Box::pin(read_rest(cloud, bucket)));
     match tags {
         Ok(tags) if ours(&tags) => match rest {
             // Deleted while it was read.
-            Err(error) if error.is(&["NoSuchBucket"]) => Ok(None),
-            rest => Ok(Some(with_tags(rest?, tags))),
+            Err(error) if error.is(&["NoSuchBucket"]) => Ok(Found::Nothing),
+            rest => Ok(Found::Ours(Box::new(with_tags(rest?, tags)))),
         },
-        Ok(_) => Ok(None),
+        Ok(tags) => Ok(Found::Strangers(tags)),
         // Not there, or in another region: not one that we made.
-        Err(error) if error.is(&["NoSuchBucket"]) || error.is(ELSEWHERE) => Ok(None),
+        Err(error) if error.is(&["NoSuchBucket"]) || error.is(ELSEWHERE) => Ok(Found::Nothing),
         // Another account's, unless the spec names one of this account's that is closed to us.
         Err(error) if error.is(&["AccessDenied"]) && !cloud.own_buckets().await?.iter().any(|own| own == bucket) => {
-            Ok(None)
+            Ok(Found::Nothing)
         }
         Err(error) => Err(error.into()),
     }

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::{key_file, public_key};
 use crate::cloud::{
-    Answered, Cloud, Explain, STACK_TAG, Tags, claimed_name, ec2_filter, from_ec2, gone_is_ok, tag_specification,
+    Answered, Cloud, Explain, STACK_TAG, Tags, claimed_name, ec2_filter, from_ec2, gone_is_ok, tag_specification, taken,
 };
 use crate::resources::tagging;
 
@@ -148,14 +148,12 @@ impl KeyPair {
         let request = cloud.clients.ec2.describe_key_pairs().key_names(name).include_public_key(true);
         let answer = request.send().await.explain("ec2:DescribeKeyPairs")?;
         let found = read(answer.key_pairs().first().answered("ec2:DescribeKeyPairs")?);
-        let (stack, address) = (&cloud.names.stack, cx.address());
-        anyhow::ensure!(
-            found.tags.get(STACK_TAG) == Some(stack),
-            "key pair {name} exists already and does not belong to stack {stack}; `infra adopt {address} {name}` takes it over",
-        );
+        let ours = found.tags.get(STACK_TAG) == Some(&cloud.names.stack);
+        anyhow::ensure!(ours, taken(&cloud.names, cx.address(), "the key pair", name, &found.tags));
         anyhow::ensure!(
             found.public == public_key::material(public),
-            "key pair {name} appeared since the plan was made, with another key; plan again",
+            "key pair {name} appeared since the plan was made, with another key: another run made it a moment ago; \
+             run the same command again",
         );
         let diff = self.diff(&found, &Inventory::default());
         self.update(&found, &diff, cx).await

@@ -91,6 +91,12 @@ impl Resource<Cloud> for KmsKey {
         diff
     }
 
+    fn losses(_observed: &KmsKeyObserved) -> Vec<String> {
+        vec![format!(
+            "what it encrypted: the key is scheduled for deletion in {WAITING_DAYS} days, until then it can be kept"
+        )]
+    }
+
     fn outputs(observed: &KmsKeyObserved) -> Vec<(&'static str, String)> {
         vec![("arn", observed.arn.clone())]
     }

@@ -17,6 +17,7 @@ use engine::Kind;
 
 use crate::cloud::Cloud;
 pub use bucket::{Bucket, BucketEncryption, BucketObserved};
+pub use bucket_contents::{Holding, holding};
 pub use bucket_folder::{BucketFolder, BucketFolderObserved};
 pub use bucket_object::{BucketObject, BucketObjectObserved};
 pub use key_pair::{KeyPair, KeyPairObserved, KeySource};

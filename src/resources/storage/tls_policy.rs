@@ -8,6 +8,9 @@ use serde_json::{Map, Value, json};
 /// moto 5.2.5 does not, which is as well: it takes any `Deny` with a condition for one without, and would lock us out.
 const ALL_ACTIONS: &str = "S3:*";
 
+/// What the policy is called in a plan.
+pub(super) const NAME: &str = "TLS only";
+
 /// The policy of the bucket with this ARN.
 pub(super) fn document(arn: &str) -> Value {
     json!({

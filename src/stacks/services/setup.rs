@@ -133,3 +133,46 @@ pub enum Expect {
     /// The JSON pointers all lead to this string.
     Json(&'static [&'static str], &'static str),
 }
+
+impl Health {
+    /// What is wrong with an answer; nothing where it is a good one.
+    pub fn judge(&self, status: u16, body: &str) -> Option<String> {
+        if status != 200 {
+            return Some(format!("{} answers {status}", self.path));
+        }
+        match self.expect {
+            Expect::Contains(text) => (!body.contains(text)).then(|| format!("{} answers something else", self.path)),
+            Expect::Json(pointers, wanted) => {
+                let Ok(told) = serde_json::from_str::<serde_json::Value>(body) else {
+                    return Some(format!("{} answers no JSON", self.path));
+                };
+                let wrong = pointers.iter().filter_map(|pointer| {
+                    let is = told.pointer(pointer).and_then(serde_json::Value::as_str);
+                    (is != Some(wanted)).then(|| format!("{pointer} is {}", is.unwrap_or("missing")))
+                });
+                let wrong: Vec<String> = wrong.collect();
+                (!wrong.is_empty()).then(|| wrong.join(", "))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_judged() {
+        let within = Duration::from_secs(1);
+        let health = |expect| Health { name: "it", port: 1, path: "/health", expect, within };
+        let text = health(Expect::Contains("\"response\""));
+        assert_eq!(text.judge(200, "{\"response\": []}"), None);
+        assert!(text.judge(200, "<html>").is_some());
+        assert!(text.judge(503, "\"response\"").is_some_and(|reason| reason.contains("503")));
+        let json = health(Expect::Json(&["/a/status", "/b/status"], "healthy"));
+        assert_eq!(json.judge(200, r#"{"a":{"status":"healthy"},"b":{"status":"healthy"}}"#), None);
+        let reason = json.judge(200, r#"{"a":{"status":"healthy"},"b":{"status":null}}"#);
+        assert_eq!(reason.as_deref(), Some("/b/status is missing"));
+        assert!(json.judge(200, "healthy").is_some());
+    }
+}

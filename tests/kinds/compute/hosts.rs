@@ -56,12 +56,19 @@ async fn a_host_lives_and_goes() {
         stack.observe().await.items().flat_map(|(_, item)| item.outputs()).map(|of| of.0).collect();
     assert!(["id", "public_ip", "private_ip"].iter().all(|name| outputs.contains(name)), "{outputs:?}");
 
-    let newer = |host: &mut Instance, _: &Ground| {
-        host.image = ImageChoice::Newest { owner: "099720109477".into(), name: "ubuntu/something/newer".into() };
-        host.user_data = None;
+    let told = stack.plan(&with_bastion(&stack, |host, _| host.user_data = None)).await;
+    assert!(told.is_empty(), "other user data is no reason to touch a host: {told:?}");
+    let other = |host: &mut Instance, _: &Ground| {
+        host.image = ImageChoice::Newest { owner: "099720109477".into(), name: "ubuntu/something/else".into() };
     };
-    let newer = stack.plan(&with_bastion(&stack, newer)).await;
-    assert!(newer.is_empty(), "a newer image or other user data is no reason to touch a host: {newer:?}");
+    let other = with_bastion(&stack, other);
+    assert_eq!(lines(&stack.plan(&other).await), ["delete instance/bastion", "create instance/bastion"]);
+    // One that does not know what it was asked to boot from has nothing to compare.
+    let id = find::<Instance, _>(&stack, "bastion", |host| host.id.clone()).await;
+    let tag = aws_sdk_ec2::types::Tag::builder().key("infra:image").build();
+    stack.cloud.clients.ec2.delete_tags().resources(id).tags(tag).send().await.unwrap();
+    let unknown = stack.plan(&other).await;
+    assert!(unknown.is_empty(), "{unknown:?}");
     stack.destroy().await;
 }
 

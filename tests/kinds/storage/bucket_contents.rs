@@ -148,7 +148,7 @@ async fn a_bucket_with_data_goes_only_when_told_so() {
     assert!(upload.upload_id.is_some());
 
     let why = fails(&stack, &Graph::default()).await;
-    assert!(why.contains("holds 1 objects and 2 older versions; `--empty-buckets`"), "{why}");
+    assert!(why.contains("holds 1 object and 2 older versions; `--empty-buckets`"), "{why}");
     assert_eq!(content(&stack, "raw/a").await, b"two");
     stack.cloud = stack.cloud.clone().with_empty_buckets(true);
     stack.destroy().await;
@@ -209,7 +209,7 @@ async fn an_object_that_somebody_else_wrote_is_not_deleted() {
     stack.converge(&all).await;
     put(&stack, "job", "theirs").await;
     let why = fails(&stack, &Graph::default()).await;
-    assert!(why.contains("holds 1 objects"), "{why}");
+    assert!(why.contains("holds 1 object"), "{why}");
     assert_eq!(content(&stack, "job").await, b"theirs");
     stack.cloud = stack.cloud.clone().with_empty_buckets(true);
     stack.destroy().await;

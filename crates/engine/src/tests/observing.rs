@@ -11,7 +11,8 @@ use tokio::time::{Instant, sleep};
 
 use super::toy::*;
 use crate::{
-    Address, Diff, Inventory, Kind, ObserveError, Resource, Result, Selection, StepContext, World, apply, observe, plan,
+    Address, Diff, Graph, Inventory, Kind, ObserveError, Resource, Result, Selection, StepContext, World, apply,
+    observe, observe_all, plan,
 };
 
 #[tokio::test(start_paused = true)]
@@ -19,9 +20,35 @@ async fn two_objects_at_one_address_are_an_error_that_names_both() {
     let toy = Toy::new(Ways::default());
     let ids = [toy.plant("vpc", "main"), toy.plant("vpc", "main")];
     let error = observe(KINDS, &toy).await.unwrap_err();
-    assert!(matches!(error, ObserveError::Claimed { .. }));
+    assert!(matches!(error, ObserveError::Claimed(_)));
     let text = error.to_string();
     assert!(ids.iter().all(|id| text.contains(id)) && text.contains("vpc/main"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_objects_that_claim_others_addresses_are_told_at_once_and_destroyed_together() {
+    let toy = standing(Ways::default(), &Spec::sample()).await;
+    let first = toy.live()["vpc/main"].id.clone();
+    let (second, third) = (toy.plant("vpc", "main"), toy.plant("vpc", "main"));
+    let bucket = toy.plant("bucket", "data");
+    let text = observe(KINDS, &toy).await.unwrap_err().to_string();
+    for id in [&first, &second, &third, &bucket] {
+        assert!(text.contains(id.as_str()), "no {id} in {text}");
+    }
+    assert!(text.contains("3 objects claim the address vpc/main") && text.contains("bucket/data"), "{text}");
+
+    // What is still wanted is not chosen from; what is not wanted goes as a whole.
+    let known = observe_all(KINDS, &toy).await.unwrap();
+    let refused = plan(KINDS, &Spec::sample().graph(), &known, Selection::All).refused;
+    assert_eq!(refused.len(), 3, "{refused:?}");
+    let nothing = Graph::default();
+    let plan = plan(KINDS, &nothing, &known, Selection::All);
+    assert_eq!(plan.steps.iter().filter(|step| step.address == address("vpc", "main")).count(), 3);
+    let (options, _told) = options(4);
+    let outcome = apply(&plan, KINDS, &nothing, known, &toy, &options).await;
+    assert!(outcome.is_complete() && outcome.inventory.is_empty(), "{:?}", outcome.failed);
+    assert_eq!(outcome.inventory.rivals().count(), 0);
+    assert!(observe(KINDS, &toy).await.unwrap().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

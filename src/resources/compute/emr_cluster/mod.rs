@@ -242,8 +242,10 @@ impl Resource<Cloud> for EmrCluster {
         }
         let tagged = observed.tags.get(PROTECT_TAG).is_some_and(|value| value == "true");
         let reason = match (observed.termination_protection, tagged) {
-            (true, _) => "termination protection is on",
-            (false, true) => "its tag infra:protect says that it must not be deleted",
+            (true, _) => {
+                "termination protection is on. To let it go: set `termination_protection: false`, apply, then try again"
+            }
+            (false, true) => "its tag infra:protect says so. To let it go: take the tag away, then try again",
             (false, false) => return None,
         };
         Some(reason.into())

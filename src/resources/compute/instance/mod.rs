@@ -1,7 +1,8 @@
 //! A host: a machine with one encrypted root disk.
 //!
-//! What it is told at birth (`user_data`) acts at birth only and is not compared; nor is its image, where it was chosen
-//! as the newest of a name: a newer one is no reason to replace a host. EBS optimisation is left alone: every type that
+//! What it is told at birth (`user_data`) acts at birth only and is not compared. Where its image was chosen as the
+//! newest of a name, a newer one is no reason to replace a host, but another name is: the one that was asked for is kept
+//! as a tag. A host without that tag, adopted or older than it, has nothing to compare. EBS optimisation is left alone: every type that
 //! has it on Nitro has it always, and T2 refuses the flag (source: "Amazon EBS-optimized instances" in the Amazon EC2
 //! user guide). Its interface is tagged at birth and dies with it; EC2 does not tell the interface's tags here, so they
 //! are not compared.
@@ -20,7 +21,7 @@ use engine::{Address, Diff, Effect, Inventory, Ref, Resource, Result, StepContex
 use serde::Serialize;
 use serde_json::json;
 
-use crate::cloud::{Cloud, Explain, PROTECT_TAG, Tags, gone_is_ok};
+use crate::cloud::{Cloud, Explain, IMAGE_TAG, PROTECT_TAG, PROTECTED, Tags, gone_is_ok};
 use crate::resources::{ElasticIp, SecurityGroup, Subnet};
 
 /// Terminating takes about a minute, on some types several.
@@ -80,6 +81,17 @@ pub enum ImageChoice {
         /// The name, with `*` for any text.
         name: String,
     },
+}
+
+impl ImageChoice {
+    /// What was asked for, in words that fit a tag's value.
+    fn wanted(&self) -> String {
+        let text = match self {
+            Self::Id(id) => id.clone(),
+            Self::Newest { owner, name } => format!("{name} of {owner}"),
+        };
+        text.chars().take(256).collect()
+    }
 }
 
 /// A root disk: gp3, encrypted, gone with its host.
@@ -161,9 +173,11 @@ impl InstanceObserved {
 }
 
 impl Instance {
-    /// The tags with the one that keeps it protected once the spec forgets it.
+    /// The tags with the one that keeps it protected once the spec forgets it, and the one that says what it was to
+    /// boot from.
     fn own_tags(&self) -> Tags {
         let mut tags = self.tags.clone();
+        tags.insert(IMAGE_TAG.into(), self.image.wanted());
         if self.protect {
             tags.insert(PROTECT_TAG.into(), "true".into());
         }
@@ -250,8 +264,10 @@ impl Resource<Cloud> for Instance {
             .fixed_link("subnet", &observed.subnet, known.get(subnet).map(|subnet| subnet.id.as_str()), subnet)
             .set("groups", &observed.groups, &ids.collect())
             .interrupting("instance_type", &observed.instance_type, instance_type);
-        if let ImageChoice::Id(id) = image {
-            diff.fixed("image", &observed.image, id);
+        match (image, observed.tags.get(IMAGE_TAG)) {
+            (ImageChoice::Id(id), _) => drop(diff.fixed("image", &observed.image, id)),
+            (ImageChoice::Newest { .. }, Some(asked)) => drop(diff.fixed("image", asked, &image.wanted())),
+            (ImageChoice::Newest { .. }, None) => {}
         }
         diff_disk(&mut diff, observed.disk.as_ref(), disk, tags);
         diff.fixed("key", &observed.key, key).field("profile", &observed.profile, profile);
@@ -268,14 +284,19 @@ impl Resource<Cloud> for Instance {
             .field("metadata_endpoint", observed.metadata_endpoint.as_str(), "enabled")
             // Where it was not read, the tag itself differs or nothing does.
             .field("protect", &observed.protect.unwrap_or(*protect), protect)
-            .map("tags", &observed.tags, &self.own_tags());
+            .map("tags", &without_image(&observed.tags), &without_image(&self.own_tags()));
         diff
     }
 
     fn guard(observed: &InstanceObserved) -> Option<String> {
         let tagged = observed.tags.get(PROTECT_TAG).is_some_and(|value| value == "true");
-        (observed.is_live() && (tagged || observed.protect == Some(true)))
-            .then(|| "it is protected: `protect: false` and an apply lift that".into())
+        (observed.is_live() && (tagged || observed.protect == Some(true))).then(|| PROTECTED.into())
+    }
+
+    fn losses(observed: &InstanceObserved) -> Vec<String> {
+        let disk = observed.disk.as_ref().filter(|disk| disk.delete_on_termination);
+        let disk = disk.map(|disk| format!("its {} GiB disk", disk.gib));
+        disk.into_iter().chain(observed.private_ip.iter().map(|ip| format!("its private address {ip}"))).collect()
     }
 
     fn outputs(observed: &InstanceObserved) -> Vec<(&'static str, String)> {
@@ -315,6 +336,11 @@ impl Resource<Cloud> for Instance {
         };
         cloud.wait(cx, format!("{id} to be terminated"), END_DEADLINE, look).await
     }
+}
+
+/// The tags but for the one that says what the host was to boot from: it is compared as the image.
+fn without_image(tags: &Tags) -> Tags {
+    tags.iter().filter(|(key, _)| *key != IMAGE_TAG).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 fn diff_disk(diff: &mut Diff, from: Option<&DiskObserved>, to: &DiskSpec, tags: &Tags) {

@@ -309,9 +309,10 @@ impl World for Toy {
         };
         let attempt = match earlier {
             Some(Entry::Creating { token, at, .. }) => {
-                Attempt { token, patience: self.consistency().saturating_sub(at.elapsed()) }
+                let patience = self.consistency().saturating_sub(at.elapsed());
+                Attempt { token, patience, repeated: true }
             }
-            _ => Attempt { token: fresh, patience: Duration::ZERO },
+            _ => Attempt { token: fresh, ..Attempt::default() },
         };
         self.record(address, Entry::Creating { token: attempt.token.clone(), at: Instant::now(), deleted })?;
         Ok(attempt)
