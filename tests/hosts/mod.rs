@@ -12,4 +12,5 @@ mod steady;
 mod strangers;
 mod tidy;
 mod trust;
+mod verbs;
 mod whole;

@@ -1,7 +1,8 @@
 //! What runs on the hosts beside people: it listens on the private address alone, and comes back.
 
 use std::{
-    io::Write,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -69,6 +70,27 @@ cd /tmp/task; PYTHONPATH=. /opt/infra/luigi/bin/luigi --module noted Noted --sch
     }
     assert!(history().contains("DONE"), "{}", history());
     stack.converged();
+    // Opened here, on loopback, for as long as the program runs.
+    let status = stack.local(&["open", "luigi", "--status"]).expect(0);
+    assert!(
+        status.out.contains("luigi on inner: healthy") || status.err.contains("luigi on inner: healthy"),
+        "{status:?}"
+    );
+    let mut open = stack.project.command(None, &["--local", "open", "luigi", "--no-browser"]);
+    let mut open = open.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
+    let mut url = String::new();
+    BufReader::new(open.stdout.as_mut().expect("a piped stdout")).read_line(&mut url).expect("a line");
+    let address = url.trim().trim_start_matches("http://").split('/').next().expect("an address").to_owned();
+    assert!(address.starts_with("127.0.0.1:"), "{url}");
+    let mut page = TcpStream::connect(&address).expect("a page");
+    write!(page, "GET /static/visualiser/index.html HTTP/1.0\r\nHost: {address}\r\n\r\n").expect("a page");
+    let mut text = String::new();
+    page.read_to_string(&mut text).expect("a page");
+    assert!(text.contains("200 OK") && text.contains("Luigi Task Visualiser"), "{text}");
+    // Also where it has no time to tidy up.
+    open.kill().expect("our own child");
+    open.wait().expect("our own child");
+    until("the end of the forward", Duration::from_secs(10), || TcpStream::connect(&address).is_err());
     // It goes when it is no longer asked for.
     stack.edit("    services: { luigi: { port: 8082 } }\n", "");
     stack.local(&["apply", "--yes"]).expect(0);

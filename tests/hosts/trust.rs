@@ -27,7 +27,11 @@ fn a_changed_host_key_is_refused_and_never_accepted() {
     for verb in verbs {
         let run = stack.local(verb);
         assert_eq!(run.code, Some(1), "{verb:?}: {run:?}");
-        run.says(&["bastion", "its host key is not the pinned one"]);
+        run.says(&[
+            "bastion",
+            "its host key is not the pinned one",
+            "hint: an instance keeps its keys for as long as it lives",
+        ]);
         assert_eq!(fs::read_to_string(stack.ways().join("known_hosts")).expect("pinned keys"), pins, "{verb:?}");
     }
     assert_eq!(stack.state("bastion"), before);
