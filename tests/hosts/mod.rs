@@ -1,0 +1,16 @@
+//! People, sshd and services on real Linux hosts: each test on a stack of its own, with real sshd, useradd and systemd.
+
+mod drift;
+mod leaving;
+mod lists;
+mod logins;
+mod passwords;
+mod secrets;
+mod services;
+mod sshd;
+mod steady;
+mod strangers;
+mod tidy;
+mod trust;
+mod verbs;
+mod whole;
