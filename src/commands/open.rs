@@ -120,11 +120,11 @@ async fn tell(reach: &Reach, page: &Page) -> Result {
     let Page { name, host, .. } = page;
     match answer {
         Ok(took) => {
-            ui::print(&format!("{name} on {host}: healthy (200, {} ms)\n", took.as_millis()));
+            ui::print(&format!("{name} on {host}: healthy (200, {} ms)\n", took.as_millis()))?;
             Ok(())
         }
         Err(reason) => {
-            ui::print(&format!("{name} on {host}: not healthy ({reason})\n"));
+            ui::print(&format!("{name} on {host}: not healthy ({reason})\n"))?;
             for line in reach.hosts().ask(host, &page.state_script()).await.map_err(|error| reach.explain(error))? {
                 ui::say(&format!("  {}", pages::shown(&line)));
             }
@@ -216,7 +216,9 @@ async fn present(reach: &Reach, page: &Page, here: SocketAddr, browser: bool) ->
         ));
     }
     let url = format!("http://{here}{path}");
-    ui::print(&format!("{url}\n"));
+    if let Err(error) = ui::print(&format!("{url}\n")) {
+        return Failure::from(error);
+    }
     if *name == "airflow" {
         let flags = reach.session.flags();
         ui::say(&format!(

@@ -119,6 +119,13 @@ impl Project {
         (project, stack)
     }
 
+    /// The same project in another folder, with all that the program keeps in it: as another machine of its user's.
+    pub fn copied(&self) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        copy(self.folder.path(), folder.path());
+        Self { folder, endpoint: self.endpoint.clone() }
+    }
+
     /// The project's folder.
     pub fn folder(&self) -> &Path {
         self.folder.path()

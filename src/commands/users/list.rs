@@ -36,7 +36,7 @@ impl List {
         if json {
             let all: Vec<Value> = people.iter().map(|(host, person)| told(host, person)).collect();
             let text = serde_json::to_string_pretty(&all).map_err(anyhow::Error::from)?;
-            ui::print(&format!("{text}\n"));
+            ui::print(&format!("{text}\n"))?;
             return Ok(());
         }
         if people.is_empty() {
@@ -45,7 +45,7 @@ impl List {
         }
         let headings = ["HOST", "LOGIN", "KEYS", "GROUPS", "SUDO", "PASSWORD", "EXPIRES", "LINE"];
         let rows: Vec<Vec<String>> = people.iter().map(|(host, person)| row(host, person)).collect();
-        ui::print(&ui::table::render(&headings, &rows));
+        ui::print(&ui::table::render(&headings, &rows))?;
         Ok(())
     }
 }
