@@ -217,7 +217,7 @@ async fn present(reach: &Reach, page: &Page, here: SocketAddr, browser: bool) ->
     }
     let url = format!("http://{here}{path}");
     if let Err(error) = ui::print(&format!("{url}\n")) {
-        return Failure::from(error);
+        return error.into();
     }
     if *name == "airflow" {
         let flags = reach.session.flags();

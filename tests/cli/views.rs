@@ -64,7 +64,6 @@ fn things_change_are_replaced_and_deleted() {
     matches("change", &stack, &project.local(&["plan"]).expect(0));
 
     project.write("infra/small.yaml", &applied.replace("cidr: 10.0.0.0/24", "cidr: 10.0.8.0/24"));
-    project.edit("infra/small.yaml", &image(&project), "ubuntu-22.04");
     matches("replace", &stack, &project.local(&["plan"]).expect(0));
 
     let (before, _) = applied.split_once("\nhosts:").expect("hosts come last");

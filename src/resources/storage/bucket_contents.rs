@@ -244,7 +244,7 @@ mod tests {
         assert_eq!(told(0, 2, 1024, false), "0 objects and 2 older versions, 1.0 KiB");
         assert_eq!(told(990, 10, 5, true), "1000 or more objects and versions");
         assert_eq!(size(1_073_741_823), "1023.9 MiB");
-        assert_eq!(size(u64::MAX), "16384.0 PiB");
+        assert_eq!(size(u64::MAX), "16383.9 PiB");
         assert!(Holding::default().is_empty() && !Holding { older: 1, ..Holding::default() }.is_empty());
     }
 }
