@@ -3,6 +3,7 @@
 mod calls;
 mod cli;
 mod crash;
+mod hosts;
 mod kinds;
 mod rules;
 mod support;

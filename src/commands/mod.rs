@@ -35,7 +35,7 @@ The spec; by default INFRA_SPEC, or else the only one in `infra/`. A bare name i
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 failed; 2 changes are pending (`plan --exit-code`, `verify`) or the command line is wrong;
-130 stopped by Ctrl-C.";
+130 stopped by Ctrl-C. `ssh` and `cp` end as what they ran.";
 
 /// One YAML file describes a whole data platform on AWS; `infra apply` makes the world match it.
 #[derive(Debug, Parser)]

@@ -1,6 +1,6 @@
 //! Carrying a plan out for a user: progress, Ctrl-C, what came of it.
 
-use std::time::Instant;
+use std::{collections::BTreeMap, time::Instant};
 
 use anyhow::Context;
 use engine::{Event, Events, Graph, Inventory, Options, Outcome, Plan};
@@ -117,13 +117,23 @@ async fn failed(session: &Session, plan: &Plan, outcome: &Outcome) -> Failure {
     let (done, all) = (outcome.done.len(), plan.steps.len());
     let mut message = Vec::new();
     let mut hints: Vec<String> = Vec::new();
+    // A host that nobody reaches fails all that is on it, for one reason.
+    let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for failure in &outcome.failed {
+        told.entry(format!("{:#}", failure.error)).or_default().push(failure.address.to_string());
+    }
     for failure in &outcome.failed {
         let step = &plan.steps[failure.step];
+        let Some(same) = told.remove(&format!("{:#}", failure.error)) else { continue };
+        let others = match &same[..] {
+            [_] => String::new(),
+            all => format!("\n  and for the same reason {}", all[1..].join(", ")),
+        };
         let origin = step.origin.as_ref().map(|origin| format!("\n  asked for at {origin}")).unwrap_or_default();
         // Each is an error of its own; the first gets its heading where it is shown.
         let heading = if message.is_empty() { "" } else { "error: " };
         let verb = step.action.verb();
-        message.push(format!("{heading}cannot {verb} {}{origin}\n  {:#}", failure.address, failure.error));
+        message.push(format!("{heading}cannot {verb} {}{origin}\n  {:#}{others}", failure.address, failure.error));
         for error in failure.error.chain().filter_map(|cause| cause.downcast_ref()) {
             hints.extend(session.cloud.obstacles(error, step.id.as_deref()).await);
             hints.extend(crate::cloud::advice(error));

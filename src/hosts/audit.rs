@@ -17,8 +17,17 @@ use crate::credentials::{
 pub struct Expected {
     /// The administrator's login.
     pub administrator: String,
-    /// The keys of each person, without comments: `ssh-ed25519 AAAA…`. `None`: the spec says nothing about people.
-    pub people: Option<BTreeMap<String, BTreeSet<String>>>,
+    /// The people, by login. `None`: the spec says nothing about people.
+    pub people: Option<BTreeMap<String, ExpectedPerson>>,
+}
+
+/// What the spec says of a person.
+#[derive(Clone, Debug, Default)]
+pub struct ExpectedPerson {
+    /// The keys, without comments: `ssh-ed25519 AAAA…`.
+    pub keys: BTreeSet<String>,
+    /// Whether they may become root.
+    pub sudo: Sudo,
 }
 
 /// What a host's doors are like.
@@ -280,9 +289,13 @@ impl Judge<'_> {
         if let (Whose::Infra, Some(people)) = (whose, &self.expected.people) {
             match people.get(login) {
                 None => say("is not in the spec any more; `infra users apply` closes it".to_owned()),
-                Some(known) => {
+                Some(person) => {
+                    if entrant.sudo > person.sudo {
+                        say(format!("may do more with sudo than the spec says: {}, not {}", entrant.sudo, person.sudo));
+                    }
                     let lines = file.map_or(&[][..], |file| &file.lines);
-                    let strange = lines.iter().filter(|line| !material(line).is_some_and(|key| known.contains(&key)));
+                    let known = |line: &&String| material(line).is_some_and(|key| person.keys.contains(&key));
+                    let strange = lines.iter().filter(|line| !known(line));
                     for line in strange {
                         let shown = key(line).fingerprint.unwrap_or_else(|| "a line that is no key".to_owned());
                         say(format!("{shown} is not in the spec"));

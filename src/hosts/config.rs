@@ -95,6 +95,8 @@ impl Files {
             let _ = write!(text, "\nHost {name}\n  HostName {address}\n  Port {port}\n  User {}\n", place.login);
             let _ = writeln!(text, "  HostKeyAlias {alias}");
             if let Some(key) = &place.key {
+                // ssh reads it from wherever it is started.
+                let key = &std::path::absolute(key).unwrap_or_else(|_| key.clone());
                 let _ = write!(text, "  IdentityFile {}\n  IdentitiesOnly yes\n", quoted(key));
             }
             match (&place.via, gateway) {

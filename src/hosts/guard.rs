@@ -35,6 +35,12 @@ guard_begin() {
     fi
     : >"$work/guarding"
 }
+# What was changed since guard_begin is as it was before; a later change in this script begins anew.
+guard_undo() {
+    sh "$owned/guard/undo"
+    systemctl stop infra-undo.timer 2>/dev/null || true
+    rm -f "$work/guarding"
+}
 guard_file() {
     guard_begin
     saved="$owned/guard/$(printf %s "$1" | tr / _)"

@@ -23,7 +23,10 @@ mod sudo;
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -73,8 +76,27 @@ struct Shared {
     endpoints: Mutex<BTreeMap<String, Endpoint>>,
     sessions: Mutex<BTreeMap<String, Arc<OnceCell<Session>>>>,
     queues: Mutex<BTreeMap<String, batch::Queue>>,
-    round_trips: AtomicUsize,
+    round_trips: RoundTrips,
     sockets: Mutex<Option<tempfile::TempDir>>,
+}
+
+/// How often something was sent to a host and answered. Told when all is done: `-v` shows it.
+#[derive(Debug, Default)]
+struct RoundTrips(AtomicUsize);
+
+impl RoundTrips {
+    fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for RoundTrips {
+    fn drop(&mut self) {
+        let round_trips = *self.0.get_mut();
+        if round_trips > 0 {
+            tracing::debug!(round_trips, "done with the hosts");
+        }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -188,7 +210,7 @@ impl Hosts {
 
     /// How often something was sent to a host and answered, so far: connections and scripts.
     pub fn round_trips(&self) -> usize {
-        self.shared.round_trips.load(std::sync::atomic::Ordering::Relaxed)
+        self.shared.round_trips.0.load(Ordering::Relaxed)
     }
 
     /// Ends all connections.

@@ -1,6 +1,6 @@
 //! Connections: one to each host, through OpenSSH, and a fresh second one where a change could have locked us out.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use openssh::{ControlPersist, KnownHosts, Session, SessionBuilder, Stdio};
@@ -89,7 +89,7 @@ impl Hosts {
     }
 
     async fn try_connect(&self, host: &str) -> Result<Session, ConnectError> {
-        self.shared.round_trips.fetch_add(1, Ordering::Relaxed);
+        self.shared.round_trips.add();
         let mut builder = SessionBuilder::default();
         let check = if self.shared.trust_first { KnownHosts::Add } else { KnownHosts::Strict };
         builder
@@ -118,7 +118,7 @@ impl Hosts {
         script: &str,
         mut told: impl FnMut(&str) + Send,
     ) -> anyhow::Result<()> {
-        self.shared.round_trips.fetch_add(1, Ordering::Relaxed);
+        self.shared.round_trips.add();
         // One function, called on the last line: a script that was cut off on its way does nothing.
         let whole = format!("infra() {{\n{script}\n}}\ninfra\nexit 0\n");
         let shell = r#"if [ "$(id -u)" = 0 ]; then exec sh -s; else exec sudo -n -- sh -s; fi"#;

@@ -3,7 +3,10 @@
 //! Enough of sudoers(5) for an honest answer: users, groups, numbers, `ALL`, aliases of users, `NOPASSWD`, `!authenticate`
 //! and what is forbidden again further down. Host lists and run-as lists are taken to apply.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::Serialize;
 
@@ -22,6 +25,17 @@ pub enum Sudo {
     Asks,
     /// Everything, without being asked.
     NoPassword,
+}
+
+impl fmt::Display for Sudo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::No => "no",
+            Self::Partly => "some commands",
+            Self::Asks => "asks",
+            Self::NoPassword => "no password",
+        })
+    }
 }
 
 /// Everything that the host's sudoers files say, in the order in which sudo reads them.

@@ -111,12 +111,17 @@ impl Project {
     /// A project with one small spec, `infra/small.yaml`, of a stack whose name no other test has; returns the name too.
     pub fn small(endpoint: &str) -> (Self, String) {
         let stack = unique();
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        std::fs::create_dir(folder.path().join("infra")).expect("an empty folder");
-        let project = Self { folder, endpoint: endpoint.to_owned() };
+        let project = Self::empty(endpoint);
         let text = std::fs::read_to_string(root().join(SMALL)).expect("the small spec");
         project.write("infra/small.yaml", &for_this_cloud(&text).replace("STACK", &stack));
         (project, stack)
+    }
+
+    /// A project without a spec, on the cloud at `endpoint`.
+    pub fn empty(endpoint: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::create_dir(folder.path().join("infra")).expect("an empty folder");
+        Self { folder, endpoint: endpoint.to_owned() }
     }
 
     /// The project's folder.
@@ -138,6 +143,13 @@ impl Project {
     /// Writes a file of the project.
     pub fn write(&self, name: &str, text: &str) {
         std::fs::write(self.path(name), text).expect("a writable project");
+    }
+
+    /// Writes a program of the project.
+    pub fn script(&self, name: &str, text: &str) {
+        self.write(name, text);
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(self.path(name), mode).expect("our own file");
     }
 
     /// Edits a file of the project; the text to replace must be there.
@@ -202,10 +214,7 @@ impl Project {
 
     /// Starts the program, to do something to it while it runs.
     pub fn start(&self, endpoint: &str, arguments: &[&str]) -> Running {
-        let mut command = self.command(Some(endpoint), arguments);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
-        let err = BufReader::new(child.stderr.take().expect("a piped stderr"));
-        Running { child, err, said: String::new() }
+        Running::start(self.command(Some(endpoint), arguments))
     }
 }
 
@@ -224,6 +233,13 @@ impl Drop for Running {
 }
 
 impl Running {
+    /// Starts a command, to read what it says while it runs.
+    pub fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let err = BufReader::new(child.stderr.take().expect("a piped stderr"));
+        Self { child, err, said: String::new() }
+    }
+
     /// Returns once the program has said `text` on stderr.
     #[track_caller]
     pub fn until(&mut self, text: &str) {

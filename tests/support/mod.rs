@@ -3,6 +3,8 @@
 pub mod aws;
 pub mod census;
 pub mod cli;
+pub mod hosts;
+pub mod lab;
 pub mod proxy;
 pub mod server;
 pub mod world;

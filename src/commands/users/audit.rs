@@ -1,15 +1,15 @@
 //! `infra users audit`.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::super::{Globals, reach::Reach};
 use crate::{
     error::{Failure, Result},
-    hosts::audit::{Audit as HostAudit, Door, Entrant, Expected, Key, PasswordState, Sudo, Whose, audit},
-    spec::Spec,
+    hosts::audit::{
+        Audit as HostAudit, Door, Entrant, Expected, ExpectedPerson, Key, PasswordState, Sudo, Whose, audit,
+    },
+    spec::{self, Person, Spec},
     ui,
 };
 
@@ -114,12 +114,16 @@ fn today() -> i64 {
 
 fn expected(spec: &Spec, host: &str) -> Expected {
     let Some(it) = spec.hosts.get(host) else { return Expected::default() };
-    let keys = |person: &crate::spec::Person| -> BTreeSet<String> {
-        person.keys.iter().map(|key| key.material().to_owned()).collect()
+    let person = |person: &Person| ExpectedPerson {
+        keys: person.keys.iter().map(|key| key.material().to_owned()).collect(),
+        sudo: match *person.sudo {
+            spec::Sudo::No => Sudo::No,
+            spec::Sudo::Password => Sudo::Asks,
+            spec::Sudo::NoPassword => Sudo::NoPassword,
+        },
     };
-    let people = it.users.as_ref().map(|users| {
-        users.people.iter().map(|person| (person.login.value.clone(), keys(person))).collect::<BTreeMap<_, _>>()
-    });
+    let people = it.users.as_ref().map(|users| &users.people);
+    let people = people.map(|all| all.iter().map(|one| (one.login.value.clone(), person(one))).collect());
     Expected { administrator: it.login.value.clone(), people }
 }
 
@@ -179,13 +183,7 @@ fn rows(account: &Entrant) -> Vec<Vec<String>> {
         Whose::Root => "root",
         Whose::Other => "other",
     };
-    let sudo = match sudo {
-        _ if login == "root" => "-",
-        Sudo::No => "no",
-        Sudo::Partly => "some commands",
-        Sudo::Asks => "asks",
-        Sudo::NoPassword => "no password",
-    };
+    let sudo = if login == "root" { "-".to_owned() } else { sudo.to_string() };
     let expired = if *expired && whose != "departed" { ", EXPIRED" } else { "" };
     let mut keys = keys.iter().map(key);
     let first = vec![
@@ -193,7 +191,7 @@ fn rows(account: &Entrant) -> Vec<Vec<String>> {
         login.clone(),
         format!("{whose}{expired}"),
         last_login.clone().unwrap_or_else(|| "none recorded".to_owned()),
-        [&[sudo], &rootlike_groups.iter().map(String::as_str).collect::<Vec<_>>()[..]].concat().join(", "),
+        [&[sudo], &rootlike_groups[..]].concat().join(", "),
         state(*password),
         keys.next().unwrap_or_else(|| "none".to_owned()),
     ];

@@ -46,7 +46,8 @@ fn converged() -> (Facts, Expected) {
         facts.sshd.insert(name.into(), value.into());
         facts.sshd_user.insert(name.into(), value.into());
     }
-    let people = BTreeMap::from([("mateo".to_owned(), BTreeSet::from([MATEO.to_owned()]))]);
+    let mateo = ExpectedPerson { keys: BTreeSet::from([MATEO.to_owned()]), sudo: Sudo::NoPassword };
+    let people = BTreeMap::from([("mateo".to_owned(), mateo)]);
     (facts, Expected { administrator: "admin".into(), people: Some(people) })
 }
 
@@ -216,6 +217,17 @@ fn an_account_is_expired_from_its_day_on() {
     for (day, expired) in [(TODAY + 1, false), (TODAY, true), (TODAY - 1, true)] {
         facts.shadow.get_mut("mateo").unwrap().expires = Some(day);
         assert_eq!(entrant(&audit(&facts, &expected, TODAY), "mateo").expired, expired, "{day}");
+    }
+}
+
+#[test]
+fn sudo_beyond_the_spec_is_told() {
+    let (facts, mut expected) = converged();
+    for (sudo, found) in
+        [(Sudo::NoPassword, None), (Sudo::Asks, Some("no password, not asks")), (Sudo::No, Some("no password, not no"))]
+    {
+        expected.people.as_mut().unwrap().get_mut("mateo").unwrap().sudo = sudo;
+        finds(&facts, &expected, &found.into_iter().collect::<Vec<_>>());
     }
 }
 

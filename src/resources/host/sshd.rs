@@ -13,11 +13,17 @@ use serde_json::json;
 use super::{HostUser, LAYER, OnHost, each, rank, remove, send};
 use crate::{
     cloud::Cloud,
-    hosts::{Change, Facts},
+    hosts::{Change, Facts, FileFacts},
 };
 
 /// Our file.
 pub const DROP_IN: &str = "/etc/ssh/sshd_config.d/00-infra.conf";
+
+/// The file that includes it.
+const MAIN: &str = "/etc/ssh/sshd_config";
+
+/// How it includes it as it comes with the system.
+const EVERYTHING: [&str; 2] = ["/etc/ssh/sshd_config.d/*.conf", "sshd_config.d/*.conf"];
 
 /// What sshd must do, and whether a `Match` block may say otherwise.
 ///
@@ -56,6 +62,8 @@ pub struct SshServerObserved {
     pub options: BTreeMap<String, String>,
     /// Whether our file is as it was made.
     pub drop_in: bool,
+    /// Whether no `Match` block is read before our file: one may say otherwise for somebody whom nobody asked about.
+    pub read_first: bool,
     /// Whether a change was made and not confirmed.
     pub unconfirmed: bool,
 }
@@ -97,8 +105,36 @@ fn read(host: &str, facts: &Facts) -> SshServerObserved {
         host: host.to_owned(),
         options,
         drop_in: file.is_some_and(|file| file.content == text() && file.owner == "root:root"),
+        read_first: is_read_first(&facts.sshd_files),
         unconfirmed: facts.unconfirmed,
     }
+}
+
+/// Whether our file is read before any `Match` block.
+fn is_read_first(files: &BTreeMap<String, FileFacts>) -> bool {
+    let begins_with = |line: &str, word: &str| {
+        let first = line.trim_start().split([' ', '\t', '=']).next().unwrap_or_default();
+        first.eq_ignore_ascii_case(word)
+    };
+    let has_match = |file: &FileFacts| file.content.lines().any(|line| begins_with(line, "match"));
+    let Some(main) = files.get(MAIN) else { return false };
+    for line in main.content.lines() {
+        if begins_with(line, "match") {
+            return false;
+        }
+        if begins_with(line, "include") {
+            let named: Vec<&str> = line.split_whitespace().skip(1).collect();
+            if named == [DROP_IN] {
+                return true;
+            }
+            let mut before = files.iter().take_while(|(path, _)| path.as_str() != DROP_IN);
+            // Of what other files are there, nobody knows.
+            return !named.is_empty()
+                && named.iter().all(|named| EVERYTHING.contains(named))
+                && !before.any(|(path, file)| path != MAIN && has_match(file));
+        }
+    }
+    false
 }
 
 impl Resource<Cloud> for SshServer {
@@ -140,7 +176,7 @@ impl Resource<Cloud> for SshServer {
         if !observed.drop_in {
             diff.push("file", json!("missing or changed"), json!(DROP_IN), Effect::InPlace);
         }
-        diff.field("unconfirmed", &observed.unconfirmed, &false);
+        diff.field("read_first", &observed.read_first, &true).field("unconfirmed", &observed.unconfirmed, &false);
         diff
     }
 
@@ -149,7 +185,7 @@ impl Resource<Cloud> for SshServer {
         for (name, value) in WANTED {
             let _ = writeln!(script, "sshd_expect {} '{value}'", name.to_ascii_lowercase());
         }
-        script.push_str("reload_sshd\n");
+        script.push_str("sshd_first\nreload_sshd\n");
         let change = Change {
             address: cx.address().clone(),
             rank: rank::SSHD,
@@ -160,7 +196,13 @@ impl Resource<Cloud> for SshServer {
         };
         send(cx, &self.on, change).await?;
         let options = self.options.clone();
-        Ok(SshServerObserved { host: self.on.host.clone(), options, drop_in: true, unconfirmed: false })
+        Ok(SshServerObserved {
+            host: self.on.host.clone(),
+            options,
+            drop_in: true,
+            read_first: true,
+            unconfirmed: false,
+        })
     }
 
     async fn update(&self, _: &SshServerObserved, _: &Diff, cx: &StepContext<'_, Cloud>) -> Result<SshServerObserved> {
@@ -178,7 +220,7 @@ sshd_effect() {
     sshd -T 2>&1 && sshd -T -C user=somebody,host=somewhere,addr=198.51.100.1 2>&1
 }
 sshd_give_up() {
-    sh "$owned/guard/undo"
+    guard_undo
     fail "$1; it was undone"
 }
 # sshd_put FILE: the text on standard input is read before all others.
@@ -198,13 +240,29 @@ sshd_put() {
 sshd_expect() {
     if sshd_differs "$1" "$2"; then
         # The main file does not include ours, or says something of its own before that.
-        if ! head -n 1 /etc/ssh/sshd_config | grep -qxF "Include $drop_in"; then
-            { printf 'Include %s\n' "$drop_in"; cat /etc/ssh/sshd_config; } >"$work/sshd_config"
-            put_file /etc/ssh/sshd_config 644 root:root <"$work/sshd_config"
-            sshd -t || sshd_give_up "sshd does not take Include (it came with OpenSSH 8.2)"
-        fi
+        sshd_include
         if sshd_differs "$1" "$2"; then sshd_give_up "sshd insists on another $1 than $2"; fi
     fi
+}
+# Ours becomes the first that the main file includes.
+sshd_include() {
+    if head -n 1 /etc/ssh/sshd_config | grep -qxF "Include $drop_in"; then return 0; fi
+    { printf 'Include %s\n' "$drop_in"; cat /etc/ssh/sshd_config; } >"$work/sshd_config"
+    put_file /etc/ssh/sshd_config 644 root:root <"$work/sshd_config"
+    sshd -t || sshd_give_up "sshd does not take Include (it came with OpenSSH 8.2)"
+}
+# No Match block is read before ours: it may be about somebody else than those whom sshd -T was asked about.
+sshd_first() {
+    includes=$(awk 'tolower($1) == "match" { exit } tolower($1) == "include" { $1 = ""; print; exit }' /etc/ssh/sshd_config)
+    case $includes in
+        " $drop_in") return 0 ;;
+        ' /etc/ssh/sshd_config.d/*.conf'|' sshd_config.d/*.conf') ;;
+        *) sshd_include; return 0 ;;
+    esac
+    for file in /etc/ssh/sshd_config.d/*.conf; do
+        if [ "$file" = "$drop_in" ]; then return 0; fi
+        if grep -qi '^[[:space:]]*match' "$file"; then sshd_include; return 0; fi
+    done
 }
 sshd_differs() {
     sshd_effect >"$work/effect" || sshd_give_up "sshd -T fails"

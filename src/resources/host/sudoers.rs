@@ -157,7 +157,7 @@ const LIBRARY: &str = r#"
 sudoers_test() {
     if [ -n "${SUDO_USER:-}" ] && ! setpriv --reuid="$SUDO_USER" --regid="$(id -g "$SUDO_USER")" --init-groups \
         sudo -n true; then
-        sh "$owned/guard/undo"
+        guard_undo
         fail "with this file $SUDO_USER could not become root any more; it was undone"
     fi
 }
@@ -169,8 +169,9 @@ sudoers_put() {
     guard_file "$1"
     put_file "$1" 440 root:root <"$work/sudoers"
     if ! visudo -cq; then
-        sh "$owned/guard/undo"
-        fail "sudo does not take the host's files with this one: $(visudo -c 2>&1 | tail -1); it was undone"
+        why=$(visudo -c 2>&1 | grep -m 1 error || true)
+        guard_undo
+        fail "sudo does not take the host's files with this one: $why; it was undone"
     fi
     sudoers_test
 }

@@ -355,8 +355,16 @@ user_put() {
         own host_user "$1" here
         usermod -s "$2" -G "$3" -e "$4" "$1"
     else
+        # A home without an account, where somebody removed ours by hand: with its number it is theirs again.
+        number=
+        if [ -e "/home/$1" ]; then
+            number=$(stat -c %u "/home/$1")
+            if ! owns host_user "$1" || [ "$number" -lt 1000 ] || getent passwd "$number" >/dev/null; then
+                fail "there is no account $1, but /home/$1, which belongs to number $number: move it out of the way"
+            fi
+        fi
         own host_user "$1" here
-        useradd -m -s "$2" -G "$3" -e "$4" "$1"
+        useradd ${number:+-u "$number"} -m -s "$2" -G "$3" -e "$4" "$1"
     fi
 }
 # as_user LOGIN COMMAND...: what is in a home is the user's: root must not follow links there.

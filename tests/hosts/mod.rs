@@ -1,0 +1,19 @@
+//! People, sshd and services on real Linux hosts: each test on a stack of its own, with real sshd, useradd and systemd.
+
+mod audit;
+mod drift;
+mod leaving;
+mod lists;
+mod logins;
+mod pages;
+mod passwords;
+mod secrets;
+mod services;
+mod sshd;
+mod steady;
+mod strangers;
+mod tidy;
+mod trust;
+mod verbs;
+mod ways;
+mod whole;

@@ -1,0 +1,136 @@
+//! What infra did not make is left alone; others may be at work on the same host.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::support::{
+    cli::Run,
+    hosts::{Stack, until},
+};
+
+#[test]
+fn accounts_made_by_hand_are_not_touched() {
+    let Some(stack) = Stack::bastion("ana\n") else { return };
+    let stack = stack.applied();
+    stack.key("karl");
+    let key = stack.public_key("karl");
+    stack.root(
+        "bastion",
+        &format!(
+            "groupadd guild; useradd -m -s /bin/sh -G guild karl; echo karl:secret | chpasswd
+            install -d -m 700 -o karl -g karl /home/karl/.ssh
+            echo '{key}' >/home/karl/.ssh/authorized_keys; chown karl: /home/karl/.ssh/authorized_keys"
+        ),
+    );
+    let karl = || {
+        stack.root("bastion", "grep -h -E '^(karl|guild):' /etc/passwd /etc/shadow /etc/group; stat -c '%y %u' /home/karl/.ssh/*; cat /home/karl/.ssh/*")
+    };
+    let before = karl();
+    stack.converged();
+    // One who is wanted by the same name is refused, and the others are done.
+    stack.list("ana groups=guild\nkarl sudo=no\nbea\n");
+    let run = stack.apply().expect(1);
+    run.says(&[
+        "cannot create host_user/bastion/karl",
+        "has an account already, which infra did not make",
+        "hand it over",
+    ]);
+    let members = before.replace("guild:x:", "").lines().count();
+    assert_eq!(karl().lines().count(), members, "{before}");
+    let unchanged = |text: &str| text.lines().filter(|line| !line.starts_with("guild:")).collect::<Vec<_>>().join("\n");
+    assert_eq!(unchanged(&karl()), unchanged(&before));
+    assert!(stack.lets_in("bea", "bastion") && stack.lets_in("karl", "bastion"));
+    // It goes from the list, and stays on the host; so does a group that was there before.
+    stack.list("ana\n");
+    stack.apply().expect(0);
+    assert_eq!(karl(), before);
+    stack.converged();
+    // Once handed over it is one of ours.
+    stack.list("ana\nkarl sudo=no groups=readers\n");
+    stack.root(
+        "bastion",
+        &format!("mkdir -p /var/lib/infra/{0}/host_user; echo here >/var/lib/infra/{0}/host_user/karl", stack.name),
+    );
+    stack.apply().expect(0);
+    assert_eq!(stack.root("bastion", "id -nG karl"), "karl readers\n");
+    stack.converged();
+}
+
+/// A second stack that has the bastion as a server of somebody else's; run in the network of the hosts' user, as
+/// servers are no part of the local cloud.
+struct Second<'a> {
+    stack: &'a Stack,
+}
+
+impl<'a> Second<'a> {
+    fn new(stack: &'a Stack, list: &str) -> Self {
+        let address = stack.project.output(&[], "instance/bastion.public_ip");
+        let key = stack.root("bastion", "cat /etc/ssh/ssh_host_ed25519_key.pub");
+        let key = key.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+        let secret = format!(".infra/secrets/local-{}/admin.key", stack.name);
+        let private = stack.project.path(&secret);
+        let public = std::process::Command::new("ssh-keygen").arg("-y").arg("-f").arg(&private).output();
+        stack.project.write("admin.pub", &String::from_utf8(public.expect("ssh-keygen runs").stdout).expect("a key"));
+        std::fs::copy(private, stack.project.path("admin")).expect("the administrator's key");
+        for login in list.split_whitespace() {
+            stack.key(login);
+        }
+        stack.project.write("others.txt", list);
+        let spec = format!(
+            "stack: {}x\nregion: us-west-2\nkeys: {{ admin: {{ public_key: ../admin.pub }} }}\nhosts:\n  gate:\n    \
+             address: {address}\n    login: ubuntu\n    host_key: {key}\n    users: ../others.txt\n",
+            stack.name
+        );
+        std::fs::create_dir(stack.project.path("second")).expect("a writable project");
+        stack.project.write("second/hosts.yaml", &spec);
+        Self { stack }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Run {
+        let program = crate::support::cli::program();
+        let program = program.to_str().expect("a path");
+        let spec = self.stack.project.path("second/hosts.yaml");
+        let all = [&[program, "-f", spec.to_str().expect("a path")], arguments].concat();
+        self.stack.lab.exec(&all).output().expect("it starts").into()
+    }
+}
+
+#[test]
+fn two_stacks_share_a_host_and_take_turns() {
+    let Some(stack) = Stack::bastion("ana\n") else { return };
+    let stack = stack.applied();
+    let second = Second::new(&stack, "caro\n");
+    // Both at once, several times: one waits for the other, on the host.
+    for round in 0..3 {
+        stack.list(&format!("ana groups=first{round}\n"));
+        stack.project.write("others.txt", &format!("caro groups=second{round}\n"));
+        thread::scope(|scope| {
+            let one = scope.spawn(|| stack.apply());
+            let other = scope.spawn(|| second.run(&["users", "apply", "--yes"]));
+            one.join().expect("no panic").expect(0);
+            other.join().expect("no panic").expect(0);
+        });
+    }
+    stack.converged();
+    second.run(&["verify"]).expect(0);
+    assert!(stack.lets_in("ana", "bastion") && stack.lets_in("caro", "bastion"));
+    assert_eq!(stack.root("bastion", "id -nG ana; id -nG caro"), "ana first2\ncaro second2\n");
+    // Each has its own file for sudo.
+    stack.login("caro", "bastion", &["sudo -n true"]).expect(0);
+    // The other's account is no more ours than one made by hand.
+    stack.list("ana\ncaro\n");
+    stack.apply().expect(1).says(&["cannot create host_user/bastion/caro", "infra did not make"]);
+    // Whoever has the lock is waited for.
+    stack.list("ana\n");
+    let mut holds = stack.as_root("bastion");
+    holds.args(["-c", "'flock /var/lib/infra/lock sleep 4'"]);
+    let mut holds = holds.spawn().expect("ssh runs");
+    until("the lock", Duration::from_secs(5), || stack.root("bastion", "pgrep -x flock || true") != "");
+    let began = Instant::now();
+    stack.apply().expect(0);
+    assert!(began.elapsed() > Duration::from_secs(3), "it did not wait: {:?}", began.elapsed());
+    holds.wait().expect("ssh");
+    stack.converged();
+}
