@@ -9,7 +9,7 @@ export CARGO_TERM_COLOR ?= auto
 .PHONY: help demo test test-hosts bench lint build picture clean
 
 help: ## Lists the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: ## Brings the nyc311 platform up on the local cloud: plan, apply, verify, outputs
 	scripts/demo
