@@ -178,9 +178,23 @@ impl Session {
 
     /// Reads everything that the stack owns.
     pub async fn observe(&self) -> Result<Inventory> {
-        let known = engine::observe(&self.kinds, &self.cloud).await?;
+        let known = engine::observe(&self.kinds, &self.cloud).await.map_err(|error| self.explain(error))?;
         region::ensure_here(self, &known)?;
         Ok(known)
+    }
+
+    /// What to do about a host that could not be read.
+    fn explain(&self, error: engine::ObserveError) -> Failure {
+        let advice: Vec<String> = match &error {
+            engine::ObserveError::Kind { source, .. } => {
+                let refused = source.chain().find_map(|cause| cause.downcast_ref());
+                refused.map(|refused| self.cloud.hosts.advice(refused)).unwrap_or_default()
+            }
+            engine::ObserveError::Claimed { .. } => Vec::new(),
+        };
+        let mut failure = Failure::from(error);
+        failure.hints.extend(advice);
+        failure
     }
 
     /// Reads everything that the stack owns, also where several objects claim one address.
