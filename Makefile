@@ -6,16 +6,19 @@ SHELL := /bin/bash
 
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help demo test bench lint build picture clean
+.PHONY: help demo test test-hosts bench lint build picture clean
 
 help: ## Lists the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: ## Brings the nyc311 platform up on the local cloud: plan, apply, verify, outputs
 	scripts/demo
 
 test: ## Runs every test, on the strict local cloud and on stock moto
 	scripts/test
+
+test-hosts: ## Runs every test on real Linux hosts (root)
+	scripts/test-hosts
 
 bench: ## Prints the tables of calls, seconds, memory and round trips; people on hosts beside Ansible
 	scripts/bench

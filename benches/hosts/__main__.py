@@ -61,13 +61,12 @@ def _measure(program: Path, quick: bool) -> int:
             for again in range(rounds):
                 # By turns, so that neither always has the host that the other has warmed.
                 for tool in tools if (turn + again) % 2 == 0 else reversed(tools):
-                    _say(f"{count} users, {tool.name} ...")
                     cycles[tool.name].append(cycle(tool, bastion, count))
             figures = {name: middle(found) for name, found in cycles.items()}
             report.people(count, figures[infra.name], figures.get(ansible.name))
         report.sudo(_SUDO, sudo_for_all(project, infra, bastion, _SUDO))
         _say("Three hosts ...")
-        report.start(*warm_start(project))
+        report.start(warm_start(project))
     return 1 if report.is_broken else 0
 
 

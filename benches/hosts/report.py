@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from measure import CHANGED, CONVERGED, CREATED, REMOVED, Figure
+from measure import CHANGED, CONVERGED, CREATED, PATIENCE, REMOVED, Figure, WarmStart
 
 # The most round trips that infra may take, however many people there are.
 _TRIPS = {CREATED: 5, CONVERGED: 3, CHANGED: 5, REMOVED: 5}
@@ -18,7 +18,7 @@ class Report:
     """Printed row by row, as figures come: the last ones take minutes."""
 
     def __init__(self, beside: str) -> None:
-        self.is_broken = False
+        self.is_broken = self._left_out = False
         print(f"\nPeople on a host: the same accounts and keys, by infra and by {beside}, on the same host by turns")
         print(f"{'':>23} {'seconds':>28}  {'round trips':>25}")
         print(_FORM.format("users", "", "infra", "Ansible", "", "infra", "Ansible", "", "infra at most"), flush=True)
@@ -28,10 +28,10 @@ class Report:
         for step, mine in infra.items():
             seconds, trips = _SECONDS.get((count, step)), _TRIPS[step]
             holds = mine.trips <= trips and (seconds is None or mine.seconds < seconds)
+            self._left_out |= ansible is None or step not in ansible
             bound = f"{trips} round trips" + (f", {seconds:.0f} s" if seconds else "")
             theirs = ["-"] * 4
-            if ansible:
-                other = ansible[step]
+            if other := (ansible or {}).get(step):
                 theirs = [
                     f"{other.seconds:.2f}", f"{other.seconds / mine.seconds:.1f} ×",
                     str(other.trips), f"{other.trips / mine.trips:.1f} ×",
@@ -48,12 +48,15 @@ class Report:
         bound = self._bound(f"{_SUDO_TRIPS} round trips", figure.trips <= _SUDO_TRIPS)
         print(_FORM.format(count, "all get sudo", f"{figure.seconds:.2f}", "", "", figure.trips, "", "", bound))
 
-    def start(self, down: float, up: float) -> None:
+    def start(self, took: WarmStart) -> None:
         """How long three hosts took to go, and to come."""
-        bound = self._bound(f"{_START_SECONDS:.0f} s", up < _START_SECONDS)
-        print("\nThree hosts on this machine")
-        print(f"       local up --hosts, until all answer {up:>8.2f} s   at most {bound}")
-        print(f"       local down                         {down:>8.2f} s\n", flush=True)
+        if self._left_out:
+            print(f"  -: not measured: with --quick, or after a step that took Ansible more than {PATIENCE:.0f} s")
+        bound = self._bound(f"{_START_SECONDS:.0f} s", took.hosts < _START_SECONDS)
+        print("\nThree hosts on this machine, not for the first time")
+        print(f"       local up: the cloud itself             {took.cloud:>8.2f} s")
+        print(f"       local up --hosts, until all answer     {took.hosts:>8.2f} s   at most {bound}")
+        print(f"       local down                             {took.down:>8.2f} s\n", flush=True)
 
     def _bound(self, bound: str, holds: bool) -> str:
         self.is_broken |= not holds

@@ -4,12 +4,12 @@ use serde_json::Value;
 
 use crate::support::hosts::Stack;
 
-const SPOILED: &str = r#"
+const SPOILED: &str = r"
 useradd -m mallory && install -d -o mallory ~mallory/.ssh
 install -o mallory -m 600 ~ubuntu/.ssh/authorized_keys ~mallory/.ssh/authorized_keys
 useradd -m -p saHyJ7XpVTdTk legacy
 printf 'mallory ALL=(ALL) NOPASSWD: ALL\n' >/etc/sudoers.d/99-mallory
-"#;
+";
 
 #[test]
 fn who_can_log_in_is_told_and_what_is_unusual_is_marked() {

@@ -11,7 +11,7 @@ fn who_left_is_locked_out_at_once_and_keeps_the_files() {
     stack.login("bea", "bastion", &["echo work >thesis; crontab -l; sudo -n true"]).expect(0);
     let mut ssh = stack.person("bea");
     let mut open = ssh.args(["bastion", "sleep 300"]).stderr(Stdio::null()).spawn().expect("ssh runs");
-    until("a session", Duration::from_secs(10), || stack.root("bastion", "pgrep -u bea sleep || true") != "");
+    until("a session", Duration::from_secs(10), || !stack.root("bastion", "pgrep -u bea sleep || true").is_empty());
     stack.list("ana groups=analysts\n");
     assert_eq!(stack.steps(), ["delete host_user/bastion/bea", "update sudoers/bastion allowed"]);
     stack.apply().expect(0);
@@ -49,7 +49,7 @@ fn who_left_is_deleted_where_the_spec_says_so() {
     stack.edit("users: ../users.txt", "users: { file: ../users.txt, departed: delete }");
     let stack = stack.applied();
     let mut open = stack.person("bea").args(["bastion", "sleep 300"]).stderr(Stdio::null()).spawn().expect("ssh runs");
-    until("a session", Duration::from_secs(10), || stack.root("bastion", "pgrep -u bea sleep || true") != "");
+    until("a session", Duration::from_secs(10), || !stack.root("bastion", "pgrep -u bea sleep || true").is_empty());
     stack.list("ana\n");
     stack.apply().expect(0);
     until("the end of the open session", Duration::from_secs(2), || open.try_wait().expect("a child").is_some());

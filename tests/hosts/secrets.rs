@@ -90,7 +90,7 @@ fn secrets_are_seen_nowhere() {
         let there = scope.spawn(|| feed(&mut remote, &format!("{}\n", words.join("\n"))));
         let here = scope.spawn(|| watch(&words, &stop));
         until("the watcher", Duration::from_secs(20), || {
-            stack.root("bastion", "ls /run/watching 2>/dev/null || true") != ""
+            !stack.root("bastion", "ls /run/watching 2>/dev/null || true").is_empty()
         });
         let plan = stack.local(&["users", "plan", "-vv"]).expect(0);
         let json = stack.local(&["plan", "--json", "--out", "plan.json", "-vv"]).expect(0);
@@ -121,6 +121,9 @@ fn secrets_are_seen_nowhere() {
         "cat >/run/words <<'END'\n{SECRET}\n{digest}\nEND\ngrep -rlF -f /run/words /etc /var /home /root /tmp /run --exclude=words 2>/dev/null || true"
     );
     let holding = stack.root("bastion", &find);
-    assert!(holding.lines().all(|path| ["/etc/shadow", "/etc/shadow-"].contains(&path)) && holding != "", "{holding}");
+    assert!(
+        holding.lines().all(|path| ["/etc/shadow", "/etc/shadow-"].contains(&path)) && !holding.is_empty(),
+        "{holding}"
+    );
     assert_eq!(stack.root("bastion", "ls -d /run/infra.* 2>/dev/null || true"), "");
 }

@@ -27,7 +27,7 @@ fn a_broken_sshd_is_not_reloaded_and_open_sessions_stay() {
     let stack = stack.applied();
     let mut open =
         stack.person("ana").args(["bastion", "cat"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("ssh");
-    until("a session", Duration::from_secs(10), || stack.root("bastion", "pgrep -u ana cat || true") != "");
+    until("a session", Duration::from_secs(10), || !stack.root("bastion", "pgrep -u ana cat || true").is_empty());
     stack.root("bastion", &format!("{WITHOUT}; echo 'Nonsense yes' >/etc/ssh/sshd_config.d/50-broken.conf"));
     stack.list("ana\n");
     let before =

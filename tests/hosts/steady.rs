@@ -31,7 +31,8 @@ fn round_trips(run: &Run) -> usize {
 
 #[test]
 fn few_round_trips_whatever_the_number_of_people() {
-    let people: String = (0..40).map(|number| format!("person{number:02} key=shared.pub groups=all\n")).collect();
+    let people: Vec<String> = (0..40).map(|number| format!("person{number:02} key=shared.pub groups=all\n")).collect();
+    let people = people.concat();
     let Some(stack) = Stack::bastion("ana\n") else { return };
     let stack = stack.applied();
     let converged = stack.local(&["users", "plan", "-v"]).expect(0);

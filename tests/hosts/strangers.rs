@@ -127,7 +127,7 @@ fn two_stacks_share_a_host_and_take_turns() {
     let mut holds = stack.as_root("bastion");
     holds.args(["-c", "'flock /var/lib/infra/lock sleep 4'"]);
     let mut holds = holds.spawn().expect("ssh runs");
-    until("the lock", Duration::from_secs(5), || stack.root("bastion", "pgrep -x flock || true") != "");
+    until("the lock", Duration::from_secs(5), || !stack.root("bastion", "pgrep -x flock || true").is_empty());
     let began = Instant::now();
     stack.apply().expect(0);
     assert!(began.elapsed() > Duration::from_secs(3), "it did not wait: {:?}", began.elapsed());

@@ -20,12 +20,12 @@ const SPEC: &str = "infra/hosts.yaml";
 const INNER: &str = "  inner:\n";
 
 /// All that says who may come in, and when it was written; as text, to be compared.
-const STATE: &str = r#"
+const STATE: &str = r"
 find /etc/passwd /etc/shadow /etc/group /etc/gshadow /etc/sudoers /etc/sudoers.d /etc/ssh /var/lib/infra \
     -type f ! -name lock -printf '%p %TY-%Tm-%Td %TT %m %u\n' -exec sha256sum {} \; | sort
 find /home -path '*/.ssh/*' -type f -printf '%p %TT %m %u\n' -exec sha256sum {} \; | sort
 ls /home
-"#;
+";
 
 /// A stack on the lab's cloud. It is destroyed with its hosts when the test is over.
 pub struct Stack {

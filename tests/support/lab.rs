@@ -88,6 +88,7 @@ impl Lab {
         keeper.args(["-c", script]).arg(program()).arg(&folder).current_dir(&folder).env_remove("INFRA_LOCAL_ENDPOINT");
         // Not in the group that Ctrl-C ends.
         keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+        #[expect(clippy::zombie_processes, reason = "it outlives the tests: it ends what they leave behind")]
         let mut keeper = keeper.spawn().expect("sh starts");
         Ok(Self::at(folder, keeper.stdin.take()))
     }

@@ -15,10 +15,13 @@ use crate::{
     observe, plan,
 };
 
-/// Machines by name, with their sizes and accounts.
+/// A machine's size and its accounts.
+type Standing = (u32, BTreeSet<String>);
+
+/// Machines by name.
 #[derive(Clone)]
 struct Site {
-    machines: Arc<Mutex<BTreeMap<String, (u32, BTreeSet<String>)>>>,
+    machines: Arc<Mutex<BTreeMap<String, Standing>>>,
     /// Accounts are made only when so many are asked for at the same time.
     together: Arc<Barrier>,
 }
@@ -98,7 +101,7 @@ impl Resource<Site> for Account {
 
     async fn observe(site: &Site, _: &Inventory) -> Result<Vec<(String, Self::Observed)>> {
         let machines = site.machines.lock().unwrap();
-        let on = |(name, machine): (&String, &(u32, BTreeSet<String>))| {
+        let on = |(name, machine): (&String, &Standing)| {
             machine.1.iter().map(|login| (format!("{name}/{login}"), (name.clone(), login.clone()))).collect::<Vec<_>>()
         };
         Ok(machines.iter().flat_map(on).collect())
