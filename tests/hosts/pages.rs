@@ -10,7 +10,7 @@ address=$(ip -4 -o address show to 10.0.0.0/16 | awk '{ sub("/.*", "", $4); prin
 mkdir -p /run/infra
 echo "INFRA_ADDRESS=$address" >/run/infra/address.env
 cat >/run/page.py <<'END'
-import http.server, sys
+import http.server, signal, sys
 class Page(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         body = b'{"response": {}}' if self.path.startswith("/api/task_list") else b"the page"
@@ -18,7 +18,10 @@ class Page(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-print("Login with password: hunter2", flush=True)
+def end(*_):
+    print("Login with password: hunter2", flush=True)
+    sys.exit()
+signal.signal(signal.SIGTERM, end)
 http.server.ThreadingHTTPServer((sys.argv[1], 18082), Page).serve_forever()
 END
 systemctl reset-failed luigid.service 2>/dev/null || true
