@@ -14,6 +14,5 @@ mod steady;
 mod strangers;
 mod tidy;
 mod trust;
-mod verbs;
 mod ways;
 mod whole;
