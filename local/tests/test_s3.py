@@ -41,6 +41,30 @@ def test_a_new_bucket_has_no_tags_of_its_predecessor(aws, bucket):
         aws.s3.get_bucket_tagging(Bucket=bucket)
 
 
+def test_a_bucket_is_born_with_the_tags_of_its_create_call(aws, name):
+    wanted = tags(owner="ada", empty="")
+    place = {"LocationConstraint": REGION}
+    aws.s3.create_bucket(Bucket=name, CreateBucketConfiguration=place | {"Tags": wanted})
+    found = aws.s3.get_bucket_tagging(Bucket=name)["TagSet"]
+    assert sorted(found, key=lambda tag: tag["Key"]) == tags(empty="", owner="ada")
+    # One that is there already keeps its own.
+    with refused("BucketAlreadyOwnedByYou"):
+        aws.s3.create_bucket(Bucket=name, CreateBucketConfiguration=place | {"Tags": wanted[:1]})
+    assert len(aws.s3.get_bucket_tagging(Bucket=name)["TagSet"]) == 2
+
+
+def test_wrong_tags_make_no_bucket(aws, name):
+    place = {"LocationConstraint": REGION}
+    for wrong, code in (
+        ([{"Key": "aws:mine", "Value": "x"}], "InvalidTag"),
+        ([{"Key": "twice", "Value": "x"}, {"Key": "twice", "Value": "y"}], "InvalidTag"),
+    ):
+        with refused(code):
+            aws.s3.create_bucket(Bucket=name, CreateBucketConfiguration=place | {"Tags": wrong})
+        with refused("NoSuchBucket"):
+            aws.s3.get_bucket_tagging(Bucket=name)
+
+
 @passes_on_stock
 def test_what_a_new_bucket_has_not(aws, bucket):
     for read, code in (

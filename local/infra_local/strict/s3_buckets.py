@@ -1,7 +1,7 @@
 """S3: what every bucket has had since April 2023, names and regions, policies and checksums.
 
 New buckets are encrypted with SSE-S3, block all public access, and have ACLs switched off; deleting the
-encryption brings that default back.
+encryption brings that default back. A bucket is born with the tags of its create call.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import json
 import re
 import zlib
 
+import xmltodict
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
-from moto.s3.exceptions import BucketAlreadyExists, S3ClientError
+from moto.s3.exceptions import BucketAlreadyExists, DuplicateTagKeys, NoSystemTags, S3ClientError
 from moto.s3.models import PublicAccessBlock, S3Backend, s3_backends
 from moto.s3.responses import S3Response
 
@@ -68,6 +69,17 @@ def _buckets() -> None:
         bucket.ownership_rule = "BucketOwnerEnforced"
         return bucket
 
+    @around(S3Response, "_bucket_response_put")
+    def put_bucket(original, self, request, bucket_name, querystring):
+        tags = _tags_at_birth(self.body)
+        if any(key.startswith("aws:") for key in tags):
+            raise NoSystemTags()
+        known = bucket_name in self.backend.buckets
+        answer = original(self, request, bucket_name, querystring)
+        if tags and not known:
+            self.backend.put_bucket_tagging(bucket_name, tags)
+        return answer
+
     @around(S3Backend, "delete_bucket")
     def delete_bucket(original, self, bucket_name):
         # moto keeps tags by ARN: without this, a new bucket of the name would be born with its predecessor's.
@@ -80,6 +92,17 @@ def _buckets() -> None:
     @around(S3Backend, "delete_bucket_encryption")
     def delete_bucket_encryption(_original, self, bucket_name):
         self.get_bucket(bucket_name).encryption = default_encryption()
+
+
+def _tags_at_birth(body: bytes) -> dict[str, str]:
+    """Source: CreateBucketConfiguration in the Amazon S3 API reference. Other requests to a bucket have none."""
+    if b"<CreateBucketConfiguration" not in (body or b""):
+        return {}
+    given = xmltodict.parse(body, force_list=("Tag",)).get("CreateBucketConfiguration") or {}
+    pairs = [(tag["Key"], tag["Value"] or "") for tag in (given.get("Tags") or {}).get("Tag", [])]
+    if len(dict(pairs)) != len(pairs):
+        raise DuplicateTagKeys()
+    return dict(pairs)
 
 
 def _policies() -> None:
