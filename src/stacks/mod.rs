@@ -14,7 +14,8 @@ mod people;
 pub mod services;
 mod storage;
 
-pub use cluster::CLUSTER;
+pub use cluster::{CLUSTER, ClusterWish};
+pub use nodes::{Part, Sizes};
 pub use people::places;
 
 use std::{
@@ -71,6 +72,8 @@ pub struct Intent {
     pub rotate: BTreeSet<String>,
     /// Whether what is on the hosts belongs to it.
     pub hosts: bool,
+    /// What is to become of the cluster.
+    pub cluster: ClusterWish,
 }
 
 /// Everything that the spec asks for, given what is known to exist: a cluster that was started on demand stays until
