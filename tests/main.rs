@@ -5,5 +5,6 @@ mod cli;
 mod crash;
 mod hosts;
 mod kinds;
+mod preflight;
 mod rules;
 mod support;

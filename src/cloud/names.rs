@@ -35,6 +35,8 @@ pub struct Names {
     /// The spec's EMR security configurations, by their names in the stack: looked for one by one where a cloud cannot
     /// list them.
     pub security_configurations: Vec<String>,
+    /// Where the stack's hosts find AWS, where that is the local cloud.
+    pub aws_for_hosts: Option<String>,
     /// Where files that hold secrets go, each 0600: made private keys, access keys.
     pub secrets: PathBuf,
 }

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod apply;
+mod cluster;
 mod completions;
 mod cp;
 mod destroy;
@@ -12,6 +13,7 @@ mod output;
 mod pages;
 mod plan;
 mod planfile;
+mod preflight;
 mod reach;
 mod region;
 mod run;
@@ -125,6 +127,8 @@ enum Verb {
     Adopt(adopt::Adopt),
     /// People with logins on the hosts.
     Users(users::Users),
+    /// The EMR cluster.
+    Cluster(cluster::Cluster),
     /// Logs in on a host, or runs a command there.
     Ssh(ssh::Ssh),
     /// Copies files to or from a host.
@@ -154,6 +158,7 @@ impl Cli {
             Verb::Output(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Adopt(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Users(verb) => Box::pin(verb.run(&globals)).await,
+            Verb::Cluster(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Ssh(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Cp(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Open(verb) => Box::pin(verb.run(&globals)).await,
