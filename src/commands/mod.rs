@@ -125,10 +125,10 @@ enum Verb {
     Output(output::Output),
     /// Takes over an object that exists, by tagging it.
     Adopt(adopt::Adopt),
+    /// The cluster: up, down, and what runs on it.
+    Cluster(cluster::Cluster),
     /// People with logins on the hosts.
     Users(users::Users),
-    /// The EMR cluster.
-    Cluster(cluster::Cluster),
     /// Logs in on a host, or runs a command there.
     Ssh(ssh::Ssh),
     /// Copies files to or from a host.
@@ -157,8 +157,8 @@ impl Cli {
             Verb::Status(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Output(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Adopt(verb) => Box::pin(verb.run(&globals)).await,
-            Verb::Users(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Cluster(verb) => Box::pin(verb.run(&globals)).await,
+            Verb::Users(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Ssh(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Cp(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Open(verb) => Box::pin(verb.run(&globals)).await,

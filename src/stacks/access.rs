@@ -13,15 +13,18 @@ use crate::{
     spec::{Encryption, Grants, KeySource, Span, Trust},
 };
 
+/// The name of the stack's own key in the graph.
+pub(super) const KMS_KEY: &str = "main";
+
 impl Stack<'_> {
     pub(super) fn access(&mut self) -> anyhow::Result<()> {
         self.keys()?;
         if self.spec.needs_kms() {
             let description = format!("Encrypts what stack {} keeps", self.names.stack);
-            let key = KmsKey { description, tags: self.tags::<KmsKey>("main") };
+            let key = KmsKey { description, tags: self.tags::<KmsKey>(KMS_KEY) };
             self.kms = Some(match self.why_kms() {
-                Some(span) => self.graph.add_at(origin(span), "main", key),
-                None => self.graph.add("main", key),
+                Some(span) => self.graph.add_at(origin(span), KMS_KEY, key),
+                None => self.graph.add(KMS_KEY, key),
             });
         }
         let account = &self.names.account;

@@ -48,6 +48,7 @@ pub fn names(spec: &Spec, account: &str, secrets: PathBuf) -> Names {
         account: account.to_owned(),
         tags,
         identities: identities(spec, account),
+        kms_keys: vec![access::KMS_KEY.to_owned()],
         security_configurations: vec![cluster::SECURITY.to_owned()],
         secrets,
         ..storage::names(spec, account)

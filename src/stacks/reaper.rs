@@ -9,7 +9,7 @@ use super::{Stack, grants, origin, services::Reaper};
 use crate::{
     cloud::{Cloud, Names},
     resources::{EmrCluster, IamRole, InstanceProfile, PolicyDocument},
-    spec::{Instance, Spec},
+    spec::{ClusterAccess, Instance, Spec},
 };
 use engine::Resource;
 
@@ -46,7 +46,11 @@ pub(super) fn with_leave(
     role_name: &str,
     mut inline: BTreeMap<String, PolicyDocument>,
 ) -> BTreeMap<String, PolicyDocument> {
-    if role(spec) == Some(role_name) {
+    let runs = |role: &crate::spec::Role| {
+        role.grants.clusters.as_ref().is_some_and(|access| access.value == ClusterAccess::Run)
+    };
+    // Who may run clusters may end them.
+    if role(spec) == Some(role_name) && !spec.access.roles.get(role_name).is_some_and(|role| runs(role)) {
         inline.insert(POLICY.into(), PolicyDocument::new(grants::reaper(names)));
     }
     inline

@@ -7,8 +7,11 @@ use clap::{Args, Subcommand};
 use super::Globals;
 use crate::error::Result;
 
-/// The EMR cluster.
+/// The cluster: up, down, and what runs on it.
+///
+/// One stack has one cluster, the one of its spec. Only that is ever touched, whatever else runs in the region.
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  infra cluster reap\n  infra cluster reap --plan")]
 pub struct Cluster {
     #[command(subcommand)]
     verb: Verb,

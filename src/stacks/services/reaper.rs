@@ -60,3 +60,43 @@ fn interval(idle: Option<Duration>, lifetime: Option<Duration>) -> u64 {
     let shorter = [idle, lifetime].into_iter().flatten().min().unwrap_or_default();
     (shorter.as_secs() / 10).clamp(60, 300)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reaper_is_a_script_its_settings_and_a_timer() {
+        let mut setup = HostSetup::default();
+        let reaper = Reaper {
+            region: "us-west-2".into(),
+            stack: "watched".into(),
+            address: "emr_cluster/main".into(),
+            idle: Some(Duration::from_hours(1)),
+            lifetime: None,
+            endpoint: None,
+        };
+        add_reaper(&mut setup, &reaper);
+        let settings: serde_json::Value = serde_json::from_str(&setup.files[1].content).unwrap();
+        assert_eq!(
+            (&settings["idle"], &settings["lifetime"], &settings["endpoint"]),
+            (&3600.into(), &json!(null), &json!(null))
+        );
+        // The timer starts the service, which is not started by itself.
+        let units: Vec<(&str, bool)> = setup.services.iter().map(|service| (service.unit, service.enabled)).collect();
+        assert_eq!(units, [("infra-reaper.service", false), ("infra-reaper.timer", true)]);
+        assert!(setup.services[0].content.contains(&format!("ExecStart={SCRIPT} {SETTINGS}\n")));
+        assert!(setup.services[1].content.contains("OnUnitInactiveSec=300\n"));
+        for text in setup.services.iter().map(|service| &service.content) {
+            assert!(!text.contains("{{") && text.ends_with('\n') && !text.ends_with("\n\n"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_short_limit_is_looked_at_more_often() {
+        let minutes = |minutes| Some(Duration::from_mins(minutes));
+        assert_eq!(interval(minutes(60), None), 300);
+        assert_eq!(interval(minutes(20), minutes(600)), 120);
+        assert_eq!(interval(minutes(1), None), 60);
+    }
+}
