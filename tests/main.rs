@@ -6,5 +6,6 @@ mod cluster;
 mod crash;
 mod hosts;
 mod kinds;
+mod preflight;
 mod rules;
 mod support;

@@ -40,6 +40,7 @@ class Cloud:
         clock.listeners.append(registry.changed)
         if home:
             state.load(home)
+        self._seed()
 
     def touched(self, method: str, operation: str) -> None:
         """Note a call that may have changed something, so that it reaches the disk."""
@@ -92,9 +93,16 @@ class Cloud:
                 from infra_local import strict
 
                 strict.reset()
+            self._seed()
         self.dirty_since = time.time()
         registry.changed()
         self.save()
+
+    @staticmethod
+    def _seed() -> None:
+        from infra_local import public_buckets
+
+        public_buckets.seed()
 
     def wanted_bodies(self, after: int, seconds: float) -> dict:
         """The hosts that there should be, once something is newer than version `after` or the time is over."""

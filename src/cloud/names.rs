@@ -32,9 +32,14 @@ pub struct Names {
     pub folders: BTreeMap<String, Vec<String>>,
     /// The spec's objects: the bucket's name in S3 and the key, to the name in the spec.
     pub objects: BTreeMap<(String, String), String>,
+    /// The names in the stack that its KMS keys can have; they are looked for by their aliases. Where it is empty, all of
+    /// the account's aliases are listed.
+    pub kms_keys: Vec<String>,
     /// The spec's EMR security configurations, by their names in the stack: looked for one by one where a cloud cannot
     /// list them.
     pub security_configurations: Vec<String>,
+    /// Where the stack's hosts find AWS, where that is the local cloud.
+    pub aws_for_hosts: Option<String>,
     /// Where files that hold secrets go, each 0600: made private keys, access keys.
     pub secrets: PathBuf,
 }

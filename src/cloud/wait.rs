@@ -15,16 +15,21 @@ pub struct Pace {
     pub poll: Duration,
     /// How long a read may lag behind a write.
     pub consistency: Duration,
+    /// How long to wait for a log that EMR copies to a bucket.
+    pub logs: Duration,
 }
 
 impl Pace {
     /// For AWS. EC2's own guidance is to allow for minutes in the worst case; nearly all reads agree within seconds.
     /// Source: "Eventual consistency" in the Amazon EC2 API reference.
-    pub const AWS: Self = Self { poll: Duration::from_secs(3), consistency: Duration::from_secs(30) };
+    /// EMR copies logs every five minutes, and what is left of them when a cluster ends. Source: "View log files" in the
+    /// Amazon EMR management guide.
+    pub const AWS: Self =
+        Self { poll: Duration::from_secs(3), consistency: Duration::from_secs(30), logs: Duration::from_mins(6) };
 
     /// For the local cloud, whose describes lag by `lag` behind its creates.
     pub fn local(lag: Duration) -> Self {
-        Self { poll: Duration::from_millis(50), consistency: lag.saturating_mul(2) }
+        Self { poll: Duration::from_millis(50), consistency: lag.saturating_mul(2), logs: Duration::from_secs(2) }
     }
 }
 

@@ -1,12 +1,17 @@
 //! What runs on the stack's cluster: its steps, their logs, what it does and did.
 //!
 //! The cluster itself is a resource like any other and comes and goes by plans (`resources/compute/emr_cluster`). Here
-//! is what is no resource: work that is handed to it and watched. Nothing here prints, and nothing here touches a
+//! is what is no resource: work that is handed to it and watched, checks before a start, what it costs, why it failed,
+//! and whether it idles. Nothing here prints, and nothing here touches a
 //! cluster that is not the stack's.
 
 pub mod code;
+pub mod cost;
+pub mod explain;
+pub mod idle;
 pub mod logs;
 pub mod past;
+pub mod preflight;
 pub mod status;
 pub mod steps;
 pub mod submit;

@@ -8,7 +8,7 @@ use engine::{Address, Graph, Inventory, Plan};
 use super::{
     Changing, Emptying, Globals, examine, output,
     planfile::PlanFile,
-    run,
+    preflight, run,
     select::Only,
     session::{Scope, Session},
 };
@@ -76,9 +76,11 @@ impl Apply {
             let losses = ready.losses.clone();
             let mut heading = Heading { partial: !only.addresses.is_empty(), losses, ..session.heading(false) };
             heading.notes.extend(session.lost_keys(&ready.known));
+            heading.notes.extend(session.cost(&ready.plan));
             ui::say(&ui::plan::render(&ready.plan, &heading));
         }
         run::ensure_permitted(&ready.plan)?;
+        preflight::ensure(&session, &ready.known, &ready.plan).await?;
         if ready.plan.is_empty() {
             return finish(&session, &ready.known, &changing);
         }

@@ -13,6 +13,7 @@ mod output;
 mod pages;
 mod plan;
 mod planfile;
+mod preflight;
 mod reach;
 mod region;
 mod run;

@@ -9,7 +9,9 @@ use tokio_util::sync::CancellationToken;
 use super::{Changing, session::Session};
 use crate::{
     cloud::Cloud,
+    cluster::explain,
     error::{Failure, Result},
+    resources::ClusterEnded,
     ui::{self, plan::counted, progress::Form},
 };
 
@@ -113,6 +115,20 @@ async fn tell(session: &Session, plan: &Plan, outcome: Outcome, began: Instant, 
     Err(failure)
 }
 
+/// The line of the spec and the log's end behind a cluster that ended; a Ctrl-C goes on without the log.
+async fn explained(session: &Session, error: &anyhow::Error) -> String {
+    let Some(ended) = error.chain().find_map(|cause| cause.downcast_ref::<ClusterEnded>()) else {
+        return String::new();
+    };
+    let explanation = explain::cluster(&session.cloud, &session.spec, ended, ui::say);
+    let Ok(mut stops) = Stops::listen() else { return String::new() };
+    let text = tokio::select! {
+        explanation = explanation => explanation.to_string(),
+        () = stops.next() => String::new(),
+    };
+    text.lines().map(|line| format!("\n  {line}")).collect()
+}
+
 async fn failed(session: &Session, plan: &Plan, outcome: &Outcome) -> Failure {
     let (done, all) = (outcome.done.len(), plan.steps.len());
     let mut message = Vec::new();
@@ -133,7 +149,9 @@ async fn failed(session: &Session, plan: &Plan, outcome: &Outcome) -> Failure {
         // Each is an error of its own; the first gets its heading where it is shown.
         let heading = if message.is_empty() { "" } else { "error: " };
         let verb = step.action.verb();
-        message.push(format!("{heading}cannot {verb} {}{origin}\n  {:#}{others}", failure.address, failure.error));
+        let more = explained(session, &failure.error).await;
+        message
+            .push(format!("{heading}cannot {verb} {}{origin}\n  {:#}{more}{others}", failure.address, failure.error));
         for error in failure.error.chain().filter_map(|cause| cause.downcast_ref()) {
             hints.extend(session.cloud.obstacles(error, step.id.as_deref()).await);
             hints.extend(crate::cloud::advice(error));

@@ -11,6 +11,7 @@ use engine::{Address, Graph, Inventory, Kind, Plan, Resource, Selection};
 use super::{Globals, region};
 use crate::{
     cloud::{Cloud, Connection, Journal, Target, connect, offline},
+    cluster::cost,
     error::{Failure, Result},
     hosts::{Access, Gateway, Hosts},
     local,
@@ -151,7 +152,10 @@ impl Session {
             ),
             None => (workspace.secrets_at(&realm, &spec.stack), Journal::read(&journal)),
         };
-        let names = stacks::names(&spec, &connection.account, secrets);
+        let mut names = stacks::names(&spec, &connection.account, secrets);
+        if let (Some(_), Target::Local { endpoint, gateway: Some(_), .. }) = (spec.reaper(), &target) {
+            names.aws_for_hosts = local::from_hosts(endpoint).await;
+        }
         let mut notes = Vec::new();
         let with_hosts = match scope {
             Scope::Cloud | Scope::Cluster => false,
@@ -236,6 +240,16 @@ impl Session {
         Ok(graph)
     }
 
+    /// What the cluster costs, where `plan` makes or changes it: a note.
+    pub fn cost(&self, plan: &Plan) -> Option<String> {
+        let touched = |step: &engine::Step| {
+            step.address.kind == <EmrCluster as Resource<Cloud>>::KIND && step.action != engine::Action::Delete
+        };
+        let cluster = self.spec.cluster.as_ref().filter(|_| plan.steps.iter().any(touched))?;
+        let cost = cost::of_spec(cluster, &self.spec.region);
+        Some(format!("while it is up, the cluster {} ({})", cost.sentence(), cluster.span.place()))
+    }
+
     /// The plan that reaches `desired` from `known`.
     pub fn plan(&self, desired: &Graph<Cloud>, known: &Inventory) -> Plan {
         engine::plan(&self.kinds, desired, known, Selection::All)
@@ -316,8 +330,11 @@ fn kinds(scope: Scope, on_aws: bool) -> Vec<Kind<Cloud>> {
 
 /// Whether what is on the hosts can be looked at; says why not.
 fn reaches_hosts(globals: &Globals, spec: &Spec, target: &Target, notes: &mut Vec<String>) -> bool {
-    let configured = |host: &spec::Host| host.users.is_some() || !host.services.is_empty();
-    let hosts: Vec<&spec::Host> = spec.hosts.values().map(|host| &host.value).filter(|host| configured(host)).collect();
+    let configured = |name: &str, host: &spec::Host| {
+        host.users.is_some() || !host.services.is_empty() || spec.reaper() == Some(name)
+    };
+    let hosts = spec.hosts.iter().filter(|(name, host)| configured(name, host));
+    let hosts: Vec<&spec::Host> = hosts.map(|(_, host)| &host.value).collect();
     if hosts.is_empty() {
         return false;
     }

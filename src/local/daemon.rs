@@ -35,6 +35,12 @@ pub(super) async fn told(endpoint: &str) -> (Duration, Option<PathBuf>) {
     (lag, status["hosts"]["gateway"].as_str().map(PathBuf::from))
 }
 
+/// Where the hosts of a cloud find it.
+pub(super) async fn from_hosts(endpoint: &str) -> Option<String> {
+    let status = request(endpoint, "GET", "status", "").await.ok()?;
+    Some(status["hosts"]["aws_endpoint"].as_str()?.to_owned())
+}
+
 /// Tells the daemon something.
 pub(super) async fn tell(home: &Path, path: &str, body: &Value) -> anyhow::Result<Value> {
     let state = find(home).await.context("the local cloud does not run")?;

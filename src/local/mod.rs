@@ -112,6 +112,11 @@ pub async fn ensure_up(workspace: &Workspace) -> anyhow::Result<Target> {
     Ok(Target::Local { endpoint: state.endpoint, lag: state.lag, gateway })
 }
 
+/// Where the hosts of the local cloud at `endpoint` find it; nothing where it has none.
+pub async fn from_hosts(endpoint: &str) -> Option<String> {
+    daemon::from_hosts(endpoint).await
+}
+
 /// Starts it; one that runs already takes on what `settings` say.
 pub async fn up(workspace: &Workspace, settings: &Settings) -> anyhow::Result<State> {
     let home = absolute(workspace)?;

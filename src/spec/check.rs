@@ -164,6 +164,16 @@ fn cluster(decoder: &Decoder<'_>, spec: &Spec) {
     if let Some(role) = spec.access.roles.get(&cluster.service_role.value) {
         trusts(decoder, role, &cluster.service_role, "elasticmapreduce", "the cluster");
     }
+    if let Some(reaper) = &cluster.reaper {
+        if cluster.idle_timeout.is_none() && cluster.max_lifetime.is_none() {
+            let error = Diagnostic::at(&reaper.span, "`reaper` has nothing to do without `idle_timeout`");
+            decoder.report(error.hint("add e.g. `idle_timeout: 1h`"));
+        }
+        if spec.hosts.get(&reaper.value).is_some_and(|host| host.instance().is_none()) {
+            let message = format!("host `{}` is a server, and no role of AWS lets it end the cluster", reaper.value);
+            decoder.report(Diagnostic::at(&reaper.span, message).hint("name a host with a `subnet`, e.g. the bastion"));
+        }
+    }
     let Some(network) = &spec.network else { return };
     let s3 = network.endpoints.iter().any(|endpoint| endpoint.value == Endpoint::S3);
     let route = network.subnets.get(&cluster.subnet.value).map(|subnet| *subnet.route);
@@ -174,10 +184,6 @@ fn cluster(decoder: &Decoder<'_>, spec: &Spec) {
         );
         decoder
             .report(error.hint("add `endpoints: [s3]` to the network; EMR needs it in a subnet without a route out"));
-    }
-    if let (Some(reaper), None) = (&cluster.reaper, &cluster.idle_timeout) {
-        let error = Diagnostic::at(&reaper.span, "`reaper` has nothing to do without `idle_timeout`");
-        decoder.report(error.hint("add e.g. `idle_timeout: 1h`"));
     }
 }
 

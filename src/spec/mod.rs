@@ -104,6 +104,19 @@ pub fn load(file: &Path, options: &LoadOptions) -> Result<Spec, SpecErrors> {
     }
 }
 
+/// Mistakes that were found once the spec was read (AWS does not have what it names), shown as those that reading finds:
+/// with the lines that they point at, where those can still be read.
+pub fn point_out(errors: Vec<Diagnostic>) -> SpecErrors {
+    let mut files: Vec<Arc<str>> = Vec::new();
+    for span in errors.iter().filter_map(|error| error.span.as_ref()) {
+        if !files.contains(&span.file) {
+            files.push(Arc::clone(&span.file));
+        }
+    }
+    let sources = files.iter().filter_map(|file| Source::read(Path::new(&**file)).ok());
+    SpecErrors::new(errors, sources.map(Arc::new).collect())
+}
+
 /// Reads and checks a spec given as text under a name; for tests and editors. The files that it names are not read.
 pub fn load_str(name: &str, text: &str, options: &LoadOptions) -> Result<Spec, SpecErrors> {
     match Source::from_bytes(name.into(), text.as_bytes().to_vec()) {

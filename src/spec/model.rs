@@ -161,6 +161,11 @@ impl Spec {
         partition(&self.region)
     }
 
+    /// The host whose timer ends the cluster when it idles.
+    pub fn reaper(&self) -> Option<&str> {
+        Some(self.cluster.as_ref()?.reaper.as_ref()?.value.as_str())
+    }
+
     /// Whether anything of it is on AWS; a spec of servers alone needs no account.
     pub fn needs_aws(&self) -> bool {
         let access = &self.access;

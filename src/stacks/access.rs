@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Context;
 use serde_json::json;
 
-use super::{Stack, grants, origin};
+use super::{Stack, grants, origin, reaper};
 use crate::{
     resources::{
         AccessKey, IamPolicy, IamRole, IamUser, InstanceProfile, KeyPair, KeySource as Source, KmsKey, PolicyDocument,
@@ -13,15 +13,18 @@ use crate::{
     spec::{Encryption, Grants, KeySource, Span, Trust},
 };
 
+/// The name of the stack's own key in the graph.
+pub(super) const KMS_KEY: &str = "main";
+
 impl Stack<'_> {
     pub(super) fn access(&mut self) -> anyhow::Result<()> {
         self.keys()?;
         if self.spec.needs_kms() {
             let description = format!("Encrypts what stack {} keeps", self.names.stack);
-            let key = KmsKey { description, tags: self.tags::<KmsKey>("main") };
+            let key = KmsKey { description, tags: self.tags::<KmsKey>(KMS_KEY) };
             self.kms = Some(match self.why_kms() {
-                Some(span) => self.graph.add_at(origin(span), "main", key),
-                None => self.graph.add("main", key),
+                Some(span) => self.graph.add_at(origin(span), KMS_KEY, key),
+                None => self.graph.add(KMS_KEY, key),
             });
         }
         let account = &self.names.account;
@@ -43,7 +46,12 @@ impl Stack<'_> {
                 trust: trust(&role.trust, account, self.partition()),
                 managed: self.managed(&role.grants),
                 policies: self.own_policies(&role.grants),
-                inline: self.inline(&role.grants, self.works_on_cluster(name)),
+                inline: reaper::with_leave(
+                    self.spec,
+                    self.names,
+                    name,
+                    self.inline(&role.grants, self.works_on_cluster(name)),
+                ),
                 tags: self.tags::<IamRole>(name),
             };
             let link = self.graph.add_at(origin(&role.span), name, resource);
@@ -130,20 +138,26 @@ impl Stack<'_> {
 }
 
 fn trust(trust: &Trust, account: &str, partition: &str) -> PolicyDocument {
-    let domain = if partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
-    PolicyDocument::new(match trust {
-        Trust::Document(document) => document.resolve(account),
+    match trust {
+        Trust::Document(document) => PolicyDocument::new(document.resolve(account)),
         Trust::Services(services) => {
-            // EC2 alone has a domain of its own in China; the others answer to the common one.
-            let name = |service: &str| match service {
-                "ec2" => format!("ec2.{domain}"),
-                other => format!("{other}.amazonaws.com"),
-            };
-            let services: Vec<String> = services.iter().map(|service| name(service)).collect();
-            json!({
-                "Version": "2012-10-17",
-                "Statement": [{ "Effect": "Allow", "Principal": { "Service": services }, "Action": "sts:AssumeRole" }],
-            })
+            let services: Vec<&str> = services.iter().map(|service| service.value.as_str()).collect();
+            trust_of(&services, partition)
         }
-    })
+    }
+}
+
+/// The trust that lets AWS's services take a role.
+pub(super) fn trust_of(services: &[&str], partition: &str) -> PolicyDocument {
+    let domain = if partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+    // EC2 alone has a domain of its own in China; the others answer to the common one.
+    let name = |service: &str| match service {
+        "ec2" => format!("ec2.{domain}"),
+        other => format!("{other}.amazonaws.com"),
+    };
+    let services: Vec<String> = services.iter().map(|service| name(service)).collect();
+    PolicyDocument::new(json!({
+        "Version": "2012-10-17",
+        "Statement": [{ "Effect": "Allow", "Principal": { "Service": services }, "Action": "sts:AssumeRole" }],
+    }))
 }

@@ -38,13 +38,20 @@ pub enum ClusterWish {
 /// The name of its security configuration in the graph.
 pub(super) const SECURITY: &str = "cluster";
 /// The group through which EMR itself reaches a private subnet.
-const SERVICE: &str = "emr-service";
+pub const SERVICE: &str = "emr-service";
 /// From this release on the master answers EMR on port 9443.
 /// Source: "Working with Amazon EMR-managed security groups" in the Amazon EMR management guide.
 const ANSWERS_FROM: Release = Release { major: 5, minor: 30, patch: 0 };
+/// Where YARN's resource manager tells of its applications.
+const YARN: i32 = 8088;
 /// Where AWS keeps its patches against CVE-2021-44228.
 /// Source: "Approach to mitigate CVE-2021-44228" in the Amazon EMR release guide.
 const LOG4J_PATCHES: &str = "s3://elasticmapreduce/bootstrap-actions/log4j";
+
+/// AWS's patch of log4j for a release.
+pub(super) fn log4j_patch(release: Release) -> String {
+    format!("{LOG4J_PATCHES}/patch-log4j-{release}-v1.sh")
+}
 
 impl Stack<'_> {
     /// The cluster's own managed groups: EMR would otherwise make some that nobody deletes.
@@ -84,6 +91,9 @@ impl Stack<'_> {
         for (name, host) in &self.spec.hosts {
             if let Some(group) = self.groups.get(name).filter(|_| host.instance().is_some()) {
                 to_master.insert(tcp(22, Peer::Group(group.clone()), "SSH and tunnels"));
+                if self.spec.reaper() == Some(name) {
+                    to_master.insert(tcp(YARN, Peer::Group(group.clone()), "Whether YARN has work"));
+                }
             }
         }
         let rules = |name: &str, ingress, egress| SecurityGroupRules {
@@ -185,7 +195,7 @@ impl Stack<'_> {
         let account = &self.names.account;
         let patch = cluster.log4j_patch.then(|| BootstrapAction {
             name: "Patch log4j".into(),
-            path: format!("{LOG4J_PATCHES}/patch-log4j-{}-v1.sh", *cluster.release),
+            path: storage::patch(self.spec, self.names).unwrap_or_else(|| log4j_patch(*cluster.release)),
             arguments: Vec::new(),
         });
         let said = cluster.bootstrap.iter().map(|action| BootstrapAction {

@@ -90,6 +90,20 @@ pub(super) fn clusters(spec: &Spec, names: &Names, access: ClusterAccess) -> Val
     json!({ "Version": "2012-10-17", "Statement": statements })
 }
 
+/// Leave to look at the stack's clusters and to end them, and no others.
+pub(super) fn reaper(names: &Names) -> Value {
+    let own = json!({ "StringEquals": { format!("elasticmapreduce:ResourceTag/{STACK_TAG}"): names.stack } });
+    let actions =
+        ["elasticmapreduce:DescribeCluster", "elasticmapreduce:ListSteps", "elasticmapreduce:TerminateJobFlows"];
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            { "Effect": "Allow", "Action": ["elasticmapreduce:ListClusters"], "Resource": "*" },
+            { "Effect": "Allow", "Action": actions, "Resource": "*", "Condition": own },
+        ],
+    })
+}
+
 /// Leave to hand exactly the cluster's two roles to EMR and its machines.
 fn pass_roles(spec: &Spec, names: &Names) -> Option<Value> {
     let cluster = spec.cluster.as_ref()?;

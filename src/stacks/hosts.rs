@@ -11,9 +11,9 @@ use crate::{
 };
 
 /// The group of the cluster's masters.
-pub(super) const MASTER: &str = "emr-master";
+pub const MASTER: &str = "emr-master";
 /// The group of the cluster's other nodes.
-pub(super) const NODES: &str = "emr-nodes";
+pub const NODES: &str = "emr-nodes";
 
 const SSH: i32 = 22;
 
@@ -87,9 +87,9 @@ impl Stack<'_> {
             let address = ElasticIp { tags: self.tags::<ElasticIp>(name) };
             self.graph.add_at(origin(&instance.elastic_ip.span), name, address)
         });
-        let role = instance.role.as_ref().map(|role| role.value.clone());
+        let role = self.role_of(name, instance);
         let key = host.key.as_ref().and_then(|key| self.keys.get(&key.value).map(|link| (key, link)));
-        let profile = role.as_ref().and_then(|role| self.profiles.get(role));
+        let profile = role.as_ref().and_then(|(role, _)| self.profiles.get(role));
         let mut after: Vec<Address> = self.internet.iter().cloned().collect();
         after.extend(key.iter().map(|(_, link)| link.address().clone()));
         after.extend(profile.map(|profile| profile.address().clone()));
@@ -102,7 +102,7 @@ impl Stack<'_> {
             image: image(instance),
             disk: DiskSpec { gib: instance.disk.gib, iops: instance.disk.iops, throughput: instance.disk.throughput },
             key: key.map(|(key, _)| self.spec.keys[&key.value].name.resolve(account)),
-            profile: role.map(|role| self.spec.access.roles[&role].name.resolve(account)),
+            profile: role.map(|(_, in_iam)| in_iam),
             private_address: instance.private_address.as_ref().map(|address| address.value.to_string()),
             elastic_ip,
             user_data: None,

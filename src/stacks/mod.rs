@@ -11,10 +11,12 @@ mod hosts;
 mod network;
 mod nodes;
 mod people;
+mod reaper;
 pub mod services;
 mod storage;
 
-pub use cluster::{CLUSTER, ClusterWish};
+pub use cluster::{CLUSTER, ClusterWish, SERVICE as SERVICE_GROUP};
+pub use hosts::{MASTER as MASTER_GROUP, NODES as NODES_GROUP};
 pub use nodes::{Part, Sizes};
 pub use people::places;
 
@@ -33,7 +35,7 @@ use crate::{
 
 /// Marks what EMR's v2 managed policies may touch.
 /// Source: "Using managed policies" in the Amazon EMR management guide.
-const EMR_POLICY_TAG: &str = "for-use-with-amazon-emr-managed-policies";
+pub const EMR_POLICY_TAG: &str = "for-use-with-amazon-emr-managed-policies";
 
 /// The names that the spec's objects go by in this account.
 pub fn names(spec: &Spec, account: &str, secrets: PathBuf) -> Names {
@@ -47,6 +49,7 @@ pub fn names(spec: &Spec, account: &str, secrets: PathBuf) -> Names {
         account: account.to_owned(),
         tags,
         identities: identities(spec, account),
+        kms_keys: vec![access::KMS_KEY.to_owned()],
         security_configurations: vec![cluster::SECURITY.to_owned()],
         secrets,
         ..storage::names(spec, account)
@@ -57,7 +60,8 @@ pub fn names(spec: &Spec, account: &str, secrets: PathBuf) -> Names {
 fn identities(spec: &Spec, account: &str) -> BTreeSet<String> {
     let policies = spec.access.policies.values().map(|policy| policy.name.resolve(account));
     let profiles = spec.access.roles.values().filter(|role| *role.profile);
-    policies.chain(profiles.map(|role| role.name.resolve(account))).collect()
+    let reaper = reaper::made_role(spec, &spec.stack, account).map(|(_, in_iam)| in_iam);
+    policies.chain(profiles.map(|role| role.name.resolve(account))).chain(reaper).collect()
 }
 
 fn uses_v2_policies(spec: &Spec) -> bool {
@@ -99,6 +103,7 @@ pub async fn build(spec: &Spec, names: &Names, intent: &Intent, known: &Inventor
     };
     stack.network();
     stack.access()?;
+    stack.reaper_role();
     stack.storage().await?;
     stack.hosts();
     stack.cluster();

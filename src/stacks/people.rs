@@ -70,7 +70,7 @@ impl Stack<'_> {
         // One hash a password, however many have it.
         let mut known = Vec::new();
         for (name, host) in &self.spec.hosts {
-            if host.users.is_none() && host.services.is_empty() {
+            if host.users.is_none() && host.services.is_empty() && self.spec.reaper() != Some(name) {
                 continue;
             }
             let on = self.on_host(name, host);
@@ -146,13 +146,17 @@ impl Stack<'_> {
 
     /// What the host's services need; the docker engine where it is one of them.
     fn services(&mut self, name: &str, host: &Host, span: &Span, on: &OnHost) -> Option<Ref<Docker>> {
-        if host.services.is_empty() {
+        let watched = self.watched(name);
+        if host.services.is_empty() && watched.is_none() {
             return None;
         }
         let network = self.spec.network.as_ref().map(|network| network.cidr.value);
         let facts = HostFacts { network: network.filter(|_| on.instance.is_some()), python: None };
-        let HostSetup { packages, accounts, files, venvs, docker, services, forwards: _, health: _ } =
-            services::setup(&host.services, &facts);
+        let mut setup = services::setup(&host.services, &facts);
+        if let Some(watched) = watched {
+            services::add_reaper(&mut setup, &watched);
+        }
+        let HostSetup { packages, accounts, files, venvs, docker, services, forwards: _, health: _ } = setup;
         let at = || origin(span);
         let named = |path: &str| format!("{name}/{}", path.trim_start_matches('/').replace('/', "-"));
         let mut first: Vec<Address> = Vec::new();

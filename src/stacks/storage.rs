@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::{Stack, origin};
+use super::{Stack, cluster::log4j_patch, origin};
 use crate::{
     cloud::Names,
-    resources::{Bucket, BucketEncryption, BucketFolder, BucketObject, LifecycleRule, sha256_of},
+    resources::{Bucket, BucketEncryption, BucketFolder, BucketObject, LifecycleRule, ObjectSource, sha256_of},
     spec::{self, Encryption, FilePath, Script, Span, Spec},
 };
 
@@ -23,11 +23,19 @@ struct Upload<'a> {
     /// The bucket's name in S3.
     bucket_name: String,
     key: String,
-    source: &'a Path,
+    source: Source<'a>,
     span: &'a Span,
 }
 
-/// The files that the stack needs in S3: bootstrap scripts.
+/// Where its content comes from.
+enum Source<'a> {
+    /// A file of the project.
+    File(&'a Path),
+    /// An object of AWS's.
+    Copy(String),
+}
+
+/// What the stack needs in S3: bootstrap scripts, and AWS's patch of log4j.
 fn uploads<'a>(spec: &'a Spec, account: &str) -> Vec<Upload<'a>> {
     let Some(cluster) = &spec.cluster else { return Vec::new() };
     let Some(bucket) = home(spec) else { return Vec::new() };
@@ -38,10 +46,18 @@ fn uploads<'a>(spec: &'a Spec, account: &str) -> Vec<Upload<'a>> {
     let upload = |(file, span): (&'a FilePath, &'a Span)| {
         let key = key_of(file);
         let bucket_name = spec.buckets[bucket].name.resolve(account);
-        Upload { address: format!("{bucket}/{key}"), bucket, bucket_name, key, source: &file.path, span }
+        let source = Source::File(&file.path);
+        Upload { address: format!("{bucket}/{key}"), bucket, bucket_name, key, source, span }
     };
     // A script that runs twice is uploaded once.
     let mut all: Vec<Upload<'a>> = scripts.map(upload).collect();
+    all.extend(cluster.log4j_patch.then(|| {
+        let origin = log4j_patch(*cluster.release);
+        let key = patch_key(&origin);
+        let bucket_name = spec.buckets[bucket].name.resolve(account);
+        let (address, span) = (format!("{bucket}/{key}"), &cluster.log4j_patch.span);
+        Upload { address, bucket, bucket_name, key, source: Source::Copy(origin), span }
+    }));
     all.sort_by(|a, b| a.address.cmp(&b.address));
     all.dedup_by(|a, b| a.address == b.address);
     all
@@ -51,6 +67,11 @@ fn uploads<'a>(spec: &'a Spec, account: &str) -> Vec<Upload<'a>> {
 fn home(spec: &Spec) -> Option<&str> {
     let logs = spec.cluster.as_ref().and_then(|cluster| cluster.logs.as_ref()).map(|logs| logs.bucket.value.as_str());
     logs.or_else(|| spec.buckets.keys().next().map(String::as_str))
+}
+
+/// Where the stack keeps its copy of AWS's patch: apart from the project's own scripts.
+fn patch_key(origin: &str) -> String {
+    format!("{OWN_FOLDER}log4j/{}", origin.rsplit('/').next().unwrap_or_default())
 }
 
 fn key_of(file: &FilePath) -> String {
@@ -104,14 +125,26 @@ impl Stack<'_> {
         }
         for upload in uploads(self.spec, &self.names.account) {
             let Upload { address, bucket, bucket_name, key, source, span } = upload;
-            let sha256 = sha256_of(source).await.with_context(|| format!("asked for at {span}"))?;
+            let source = match source {
+                Source::File(path) => {
+                    let sha256 = sha256_of(path).await.with_context(|| format!("asked for at {span}"))?;
+                    ObjectSource::File { path: path.to_owned(), sha256 }
+                }
+                Source::Copy(origin) => ObjectSource::Copy(origin),
+            };
             let bucket = self.buckets[bucket].clone();
-            let source = source.to_owned();
-            let resource = BucketObject { bucket, bucket_name, key, source, sha256, content_type: None };
+            let resource = BucketObject { bucket, bucket_name, key, source, content_type: None };
             self.graph.add_at(origin(span), address, resource);
         }
         Ok(())
     }
+}
+
+/// Where the stack's copy of AWS's patch of log4j will be; nothing for a stack without a bucket.
+pub(super) fn patch(spec: &Spec, names: &Names) -> Option<String> {
+    let bucket = spec.buckets[home(spec)?].name.resolve(&names.account);
+    let release = *spec.cluster.as_ref()?.release;
+    Some(format!("s3://{bucket}/{}", patch_key(&log4j_patch(release))))
 }
 
 /// Where a bootstrap script will be, once it is uploaded.

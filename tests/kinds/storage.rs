@@ -2,6 +2,7 @@
 
 mod bucket;
 mod bucket_contents;
+mod copies;
 mod key_pair;
 mod kms_key;
 

@@ -3,6 +3,7 @@
 mod down;
 mod job;
 mod logs;
+mod reap;
 mod resize;
 mod status;
 mod steps;
@@ -26,6 +27,7 @@ Examples:
   infra cluster status
   infra cluster resize task=4
   infra cluster logs latest
+  infra cluster reap --plan
   infra cluster down")]
 pub struct Cluster {
     #[command(subcommand)]
@@ -48,6 +50,8 @@ enum Verb {
     Steps(steps::Steps),
     /// Prints what a step wrote: stdout, stderr, controller.
     Logs(logs::Logs),
+    /// Ends the cluster if it idles, or is too old.
+    Reap(reap::Reap),
 }
 
 impl Cluster {
@@ -61,6 +65,7 @@ impl Cluster {
             Verb::Submit(verb) => Box::pin(verb.run(globals)).await,
             Verb::Steps(verb) => Box::pin(verb.run(globals)).await,
             Verb::Logs(verb) => Box::pin(verb.run(globals)).await,
+            Verb::Reap(verb) => Box::pin(verb.run(globals)).await,
         }
     }
 }

@@ -1,20 +1,25 @@
 //! A file of the user's, kept in a bucket: a job, a bootstrap script. Compared by checksum, never by time.
 //!
+//! Or a copy of somebody else's object, which is made once: the original is not looked at again, and what it was copied
+//! from and its checksum then are kept with the copy.
+//!
 //! Its metadata say whose it is and what was uploaded, and S3's own checksum says whether that is still there: one that
 //! somebody overwrote, even with the same metadata, shows as drift. Deleting it deletes all of its versions, so that
 //! its bucket can go.
 
 use std::path::PathBuf;
 
+use anyhow::{Context, ensure};
 use aws_sdk_s3::{operation::head_object::HeadObjectOutput, types::ChecksumMode};
 use engine::{Address, Diff, Effect, Identity, Inventory, Ref, Resource, Result, StepContext};
 use futures::future::try_join_all;
-use percent_encoding::{CONTROLS, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::json;
+use tempfile::NamedTempFile;
 
 use super::{
-    Bucket, bucket_contents as contents,
+    Bucket, bucket_contents as contents, sha256_of,
     upload::{self, Upload},
 };
 use crate::cloud::{Cloud, CloudError, Explain};
@@ -25,10 +30,31 @@ const STACK: &str = "infra-stack";
 const ADDRESS: &str = "infra-address";
 /// The SHA-256 of the whole, in hexadecimal.
 const SHA256: &str = "infra-sha256";
+/// What it is a copy of.
+const COPIED_FROM: &str = "infra-copied-from";
 /// The checksum that S3 reports for what was uploaded: of the whole, or of the parts' checksums.
 const CHECKSUM: &str = "infra-checksum";
+/// Bytes of an object that is copied.
+const MOST_COPIED: i64 = 16 << 20;
+/// What a key may not hold where a copy's origin is named.
+const KEY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 /// What S3 takes for the type of an object that was uploaded without one.
 const UNTYPED: &str = "binary/octet-stream";
+
+/// Where an object's content comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectSource {
+    /// A file on this machine.
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// Its SHA-256 in hexadecimal; see [`sha256_of`](super::sha256_of).
+        sha256: String,
+    },
+    /// An object of another bucket: `s3://…`.
+    Copy(String),
+}
 
 /// An object in a bucket.
 #[derive(Clone, Debug, Serialize)]
@@ -39,10 +65,8 @@ pub struct BucketObject {
     pub bucket_name: String,
     /// The key.
     pub key: String,
-    /// The file that is uploaded.
-    pub source: PathBuf,
-    /// The file's SHA-256 in hexadecimal; see [`sha256_of`](super::sha256_of).
-    pub sha256: String,
+    /// What is in it.
+    pub source: ObjectSource,
     /// The media type; `binary/octet-stream` where nothing is said.
     pub content_type: Option<String>,
 }
@@ -56,6 +80,9 @@ pub struct BucketObjectObserved {
     pub key: String,
     /// The SHA-256 of what is there, where it is known: not when somebody else wrote it.
     pub sha256: Option<String>,
+    /// What it is a copy of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copied_from: Option<String>,
     /// The media type.
     pub content_type: String,
     /// Whether it is the stack's by its metadata.
@@ -77,7 +104,7 @@ impl Resource<Cloud> for BucketObject {
     type Observed = BucketObjectObserved;
 
     fn refs(&self) -> Vec<&Address> {
-        let Self { bucket, bucket_name: _, key: _, source: _, sha256: _, content_type: _ } = self;
+        let Self { bucket, bucket_name: _, key: _, source: _, content_type: _ } = self;
         vec![bucket.address()]
     }
 
@@ -95,12 +122,19 @@ impl Resource<Cloud> for BucketObject {
     }
 
     fn diff(&self, observed: &BucketObjectObserved, known: &Inventory) -> Diff {
-        let Self { bucket, bucket_name: _, key, source: _, sha256, content_type } = self;
+        let Self { bucket, bucket_name: _, key, source, content_type } = self;
         let mut diff = Diff::default();
         let name = known.get(bucket).map(|bucket| bucket.name.as_str());
         diff.fixed_link("bucket", &observed.bucket, name, bucket).fixed("key", &observed.key, key);
-        if observed.sha256.as_ref() != Some(sha256) {
-            diff.push("sha256", json!(observed.sha256), json!(sha256), Effect::InPlace);
+        match source {
+            ObjectSource::File { path: _, sha256 } if observed.sha256.as_ref() != Some(sha256) => {
+                diff.push("sha256", json!(observed.sha256), json!(sha256), Effect::InPlace);
+            }
+            // Without a checksum, somebody else wrote over it.
+            ObjectSource::Copy(of) if observed.copied_from.as_ref() != Some(of) || observed.sha256.is_none() => {
+                diff.push("copy_of", json!(observed.copied_from), json!(of), Effect::InPlace);
+            }
+            _ => {}
         }
         // Of what somebody else wrote, that it is another thing says it all.
         if observed.ours {
@@ -115,16 +149,28 @@ impl Resource<Cloud> for BucketObject {
     }
 
     async fn create(&self, cx: &StepContext<'_, Cloud>) -> Result<BucketObjectObserved> {
-        let Self { bucket: _, bucket_name, key, source, sha256, content_type } = self;
+        let Self { bucket: _, bucket_name, key, source, content_type } = self;
         let (stack, address) = (ascii(&cx.world.names.stack), ascii(&cx.address().to_string()));
-        let upload = Upload::of(source, sha256).await?;
-        let metadata = [(STACK, &stack), (ADDRESS, &address), (SHA256, sha256), (CHECKSUM, &upload.checksum)];
-        upload.send(cx, bucket_name, key, content_type.as_deref().unwrap_or(UNTYPED), &metadata).await?;
+        let content_type = content_type.as_deref().unwrap_or(UNTYPED);
+        let fetched;
+        let (path, sha256, copied_from) = match source {
+            ObjectSource::File { path, sha256 } => (path.as_path(), sha256.clone(), None),
+            ObjectSource::Copy(of) => {
+                fetched = fetch(cx, of, bucket_name, key).await?;
+                (fetched.path(), sha256_of(fetched.path()).await?, Some(of.clone()))
+            }
+        };
+        let upload = Upload::of(path, &sha256).await?;
+        let mut metadata = vec![(STACK, &stack), (ADDRESS, &address), (SHA256, &sha256), (CHECKSUM, &upload.checksum)];
+        let origin = copied_from.as_deref().map(ascii);
+        metadata.extend(origin.as_ref().map(|origin| (COPIED_FROM, origin)));
+        upload.send(cx, bucket_name, key, content_type, &metadata).await?;
         Ok(BucketObjectObserved {
             bucket: bucket_name.clone(),
             key: key.clone(),
-            sha256: Some(sha256.clone()),
-            content_type: content_type.clone().unwrap_or_else(|| UNTYPED.to_owned()),
+            sha256: Some(sha256),
+            copied_from,
+            content_type: content_type.to_owned(),
             ours: true,
             address: Some(address.clone()),
             wanted_address: address,
@@ -154,6 +200,25 @@ impl Resource<Cloud> for BucketObject {
     }
 }
 
+/// Copies an object of another bucket within S3, which reaches buckets of other regions, and fetches the copy: its
+/// checksum is what tells later whether it is still that.
+async fn fetch(cx: &StepContext<'_, Cloud>, of: &str, bucket: &str, key: &str) -> Result<NamedTempFile> {
+    let (cloud, s3) = (cx.world, &cx.world.clients.s3);
+    let (from, name) = of.strip_prefix("s3://").and_then(|rest| rest.split_once('/')).context("not an s3:// URI")?;
+    let origin = format!("{from}/{}", utf8_percent_encode(name, KEY));
+    let request = s3.copy_object().copy_source(origin).bucket(bucket).key(key);
+    // Only the bucket of ours can be too young to be known; an original that is missing stays missing.
+    let send = || async { request.clone().send().await.explain("s3:GetObject") };
+    cloud.settle(&[], send).await.with_context(|| format!("cannot copy {of}"))?;
+    let answer = s3.get_object().bucket(bucket).key(key).send().await.explain("s3:GetObject")?;
+    let size = answer.content_length().unwrap_or_default();
+    ensure!(size <= MOST_COPIED, "{of} has {size} bytes: too many for a script");
+    let content = answer.body.collect().await.context("the copy cannot be fetched")?.into_bytes();
+    let file = NamedTempFile::new().context("cannot make a temporary file")?;
+    tokio::fs::write(file.path(), &content).await.context("cannot write a temporary file")?;
+    Ok(file)
+}
+
 /// Metadata travel as headers.
 fn ascii(text: &str) -> String {
     utf8_percent_encode(text, CONTROLS).to_string()
@@ -171,6 +236,7 @@ async fn read(cloud: &Cloud, bucket: &str, key: &str, name: &str) -> Result<Opti
         bucket: bucket.to_owned(),
         key: key.to_owned(),
         sha256: if ours { sha256(&head) } else { None },
+        copied_from: metadata(COPIED_FROM).filter(|_| ours),
         content_type: head.content_type().unwrap_or(UNTYPED).to_owned(),
         ours,
         address: metadata(ADDRESS),

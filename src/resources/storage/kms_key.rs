@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_kms::types::Tag;
+use aws_sdk_kms::types::{KeyMetadata, Tag};
 use engine::{Address, Diff, Inventory, Resource, Result, StepContext};
 use futures::future::try_join_all;
 use serde::Serialize;
@@ -70,7 +70,7 @@ impl Resource<Cloud> for KmsKey {
             keys.insert(arn.rsplit('/').next().unwrap_or_default().to_owned(), Some(tags));
         }
         for key in aliases.values() {
-            keys.entry(key.clone()).or_insert(None);
+            keys.entry(key.key_id().to_owned()).or_insert(None);
         }
         let reads = keys.iter().map(|(id, tags)| read(cloud, id, *tags, &aliases));
         Ok(try_join_all(reads).await?.into_iter().flatten().collect())
@@ -206,14 +206,29 @@ fn retired(cloud: &Cloud, name: &str) -> String {
     format!("{} {}/{name}", cloud.names.stack, KmsKey::KIND)
 }
 
-/// The stack's aliases, with the ids of the keys that they point at.
-async fn aliases(cloud: &Cloud) -> Result<BTreeMap<String, String>> {
+/// The stack's aliases, with the keys that they point at: described by their aliases, which tells both at once.
+async fn aliases(cloud: &Cloud) -> Result<BTreeMap<String, KeyMetadata>> {
+    let kms = &cloud.clients.kms;
+    let names = match &cloud.names.kms_keys {
+        names if names.is_empty() => listed(cloud).await?,
+        names => names.iter().map(|name| alias(cloud, name)).collect(),
+    };
+    let looks = names.into_iter().map(|alias| async move {
+        let answer = kms.describe_key().key_id(&alias).send().await.explain("kms:DescribeKey");
+        let found = missing_is_none(answer, &["NotFoundException"])?;
+        anyhow::Ok(found.and_then(|found| found.key_metadata).map(|key| (alias, key)))
+    });
+    Ok(try_join_all(looks).await?.into_iter().flatten().collect())
+}
+
+/// The stack's aliases, where it is not known which there can be.
+async fn listed(cloud: &Cloud) -> Result<Vec<String>> {
     let pages = cloud.clients.kms.list_aliases().limit(100).into_paginator().items().send();
     let all: Vec<_> = pages.try_collect().await.explain("kms:ListAliases")?;
     let prefix = prefix(cloud);
-    let pairs =
-        all.iter().filter_map(|alias| Some((alias.alias_name()?.to_owned(), alias.target_key_id()?.to_owned())));
-    Ok(pairs.filter(|(name, _)| name.starts_with(&prefix)).collect())
+    let aimed = all.iter().filter(|alias| alias.target_key_id().is_some());
+    let names = aimed.filter_map(|alias| alias.alias_name().filter(|name| name.starts_with(&prefix)));
+    Ok(names.map(str::to_owned).collect())
 }
 
 /// Points `alias` at the key, wherever it pointed before: the alias is in the stack's own part of the name space.
@@ -237,10 +252,19 @@ async fn read(
     cloud: &Cloud,
     id: &str,
     tags: Option<&Tags>,
-    aliases: &BTreeMap<String, String>,
+    aliases: &BTreeMap<String, KeyMetadata>,
 ) -> Result<Option<(String, KmsKeyObserved)>> {
     let kms = &cloud.clients.kms;
-    let key = async { kms.describe_key().key_id(id).send().await.explain("kms:DescribeKey") };
+    let own: Vec<&String> = aliases.iter().filter(|(_, key)| key.key_id() == id).map(|(alias, _)| alias).collect();
+    let key = async {
+        match own.first() {
+            Some(alias) => Ok(aliases[*alias].clone()),
+            None => {
+                let answer = kms.describe_key().key_id(id).send().await.explain("kms:DescribeKey")?;
+                answer.key_metadata.answered("kms:DescribeKey")
+            }
+        }
+    };
     let rotation = async {
         let answer = kms.get_key_rotation_status().key_id(id).send().await.explain("kms:GetKeyRotationStatus");
         // Somebody pointed the alias at a key of a sort that has none.
@@ -259,8 +283,6 @@ async fn read(
         found => found?,
     };
     let (key, rotation, tags) = found;
-    let key = key.key_metadata.answered("kms:DescribeKey")?;
-    let own: Vec<&String> = aliases.iter().filter(|(_, key)| *key == id).map(|(alias, _)| alias).collect();
     let ours = tags.get(STACK_TAG) == Some(&cloud.names.stack);
     let name = match claimed_name(&tags, KmsKey::KIND) {
         Some(name) if ours => Some(name),

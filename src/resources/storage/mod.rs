@@ -19,7 +19,7 @@ use crate::cloud::Cloud;
 pub use bucket::{Bucket, BucketEncryption, BucketObserved};
 pub use bucket_contents::{Holding, holding};
 pub use bucket_folder::{BucketFolder, BucketFolderObserved};
-pub use bucket_object::{BucketObject, BucketObjectObserved};
+pub use bucket_object::{BucketObject, BucketObjectObserved, ObjectSource};
 pub use key_pair::{KeyPair, KeyPairObserved, KeySource};
 pub use kms_key::{KmsKey, KmsKeyObserved};
 pub use lifecycle::{LifecycleRule, ObservedRule};

@@ -7,11 +7,13 @@
 mod airflow;
 mod docker;
 mod luigi;
+mod reaper;
 mod setup;
 mod template;
 #[cfg(test)]
 mod tests;
 
+pub use reaper::{Reaper, add_reaper};
 pub use setup::{
     AccountSetup, DockerSetup, Expect, FileSetup, Forward, Health, HostFacts, HostSetup, ServiceSetup, VenvSetup,
 };

@@ -22,6 +22,9 @@ pub(super) const LUIGI_PRUNE: &str = text!("luigi/prune-history");
 pub(super) const LUIGI_UNIT: &str = text!("luigi/luigid.service");
 pub(super) const LUIGI_HISTORY_UNIT: &str = text!("luigi/luigid-history.service");
 pub(super) const LUIGI_HISTORY_TIMER: &str = text!("luigi/luigid-history.timer");
+pub(super) const REAPER: &str = text!("reaper/reap");
+pub(super) const REAPER_UNIT: &str = text!("reaper/infra-reaper.service");
+pub(super) const REAPER_TIMER: &str = text!("reaper/infra-reaper.timer");
 pub(super) const AIRFLOW_2_8_0: &str = text!("airflow/requirements-2.8.0.txt");
 pub(super) const AIRFLOW_CONFIG: &str = text!("airflow/airflow.cfg");
 pub(super) const AIRFLOW_WEB_CONFIG: &str = text!("airflow/webserver_config.py");
@@ -40,7 +43,10 @@ pub(super) const AIRFLOW_STANDALONE_UNIT: &str = text!("airflow/airflow-standalo
 const PRIVATE_RANGES: [&str; 4] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"];
 
 /// What the texts may refer to. All of it is checked by the spec: no quoting is needed.
+#[derive(Default)]
 pub(super) struct Values {
+    /// Seconds between two looks at the cluster.
+    pub interval: u64,
     /// The page's port.
     pub port: u16,
     /// Days that luigi's history is kept.
@@ -67,6 +73,7 @@ impl Values {
             None => PRIVATE_RANGES.join(" "),
         };
         Self {
+            interval: 0,
             port: 0,
             history_days: 0,
             admin: String::new(),
@@ -83,9 +90,10 @@ impl Values {
 pub(super) fn render(text: &str, values: &Values) -> String {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    let &Values { port, history_days, dags, password_file, hardening, fallback, ref admin, ref ranges } = values;
+    let &Values { interval, port, history_days, dags, password_file, hardening, fallback, ref admin, ref ranges } =
+        values;
     let (admin, ranges) = (admin.as_str(), ranges.as_str());
-    let values = context! { port, history_days, admin, dags, password_file, hardening, ranges, fallback };
+    let values = context! { interval, port, history_days, admin, dags, password_file, hardening, ranges, fallback };
     let mut rendered = environment.render_str(text, values).expect("the tests render every text of this program");
     // A template's last newline is dropped.
     rendered.push('\n');

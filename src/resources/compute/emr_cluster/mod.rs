@@ -32,7 +32,7 @@ pub use nodes::{
     NodeMarket, NodesObserved, SpotFallback,
 };
 pub use observed::EmrClusterObserved;
-pub use reasons::explain_termination;
+pub use reasons::{ClusterEnded, explain_termination};
 pub use settings::{BootstrapAction, ClusterConfiguration, ScalingLimits, ScalingUnit};
 
 /// EMR takes a few minutes to end a cluster; several when logs are still to be copied.

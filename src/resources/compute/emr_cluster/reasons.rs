@@ -1,5 +1,29 @@
 //! Why a cluster ended, in words, with what to do about it.
 
+use std::fmt;
+
+/// A cluster ended before it could work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterEnded {
+    /// `j-…`.
+    pub id: String,
+    /// EMR's reason code.
+    pub code: Option<String>,
+    /// EMR's message.
+    pub message: String,
+    /// Where its logs go: `s3n://…/`.
+    pub log_uri: Option<String>,
+}
+
+impl fmt::Display for ClusterEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, code, message, log_uri: _ } = self;
+        write!(f, "cluster {id} ended before it was ready: {}", explain_termination(code.as_deref(), message))
+    }
+}
+
+impl std::error::Error for ClusterEnded {}
+
 /// What EMR's reason code and message mean. The codes are those of `ClusterStateChangeReason` in the Amazon EMR API
 /// reference; the messages are those that EMR is known to give.
 pub fn explain_termination(code: Option<&str>, message: &str) -> String {

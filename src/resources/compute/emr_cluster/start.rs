@@ -5,16 +5,11 @@ use std::{
     time::Duration,
 };
 
-use anyhow::bail;
-use aws_sdk_emr::types::{
-    Application, ClusterStateChangeReasonCode, InstanceFleetType, InstanceRoleType, JobFlowInstancesConfig,
-};
+use aws_sdk_emr::types::{Application, InstanceFleetType, InstanceRoleType, JobFlowInstancesConfig};
 use engine::{Resource, Result, StepContext};
 use tokio::time::Instant;
 
-use super::{
-    EmrCluster, EmrClusterObserved, explain_termination, nodes::ClusterNodes, read, reasons::remedy, requests,
-};
+use super::{ClusterEnded, EmrCluster, EmrClusterObserved, nodes::ClusterNodes, read, reasons::remedy, requests};
 use crate::cloud::{Answered, Cloud, CloudError, Explain, emr_once};
 
 /// Asks EMR for the cluster; returns its id.
@@ -124,7 +119,7 @@ pub(super) async fn until_ready(
         match state.as_str() {
             "RUNNING" | "WAITING" => return Ok(Some(cluster)),
             ending if ending.starts_with("TERMINAT") => {
-                bail!("cluster {id} ended before it was ready: {}", why(&cluster))
+                return Err(ended(id, &cluster).into());
             }
             _ => {}
         }
@@ -149,11 +144,13 @@ fn is_unknown(error: &CloudError) -> bool {
     error.is(&["InvalidRequestException"]) && error.message.contains("is not valid")
 }
 
-/// Why it ended, in words.
-fn why(cluster: &aws_sdk_emr::types::Cluster) -> String {
-    let status = cluster.status();
-    let reason = status.and_then(|status| status.state_change_reason());
-    let code = reason.and_then(|reason| reason.code()).map(ClusterStateChangeReasonCode::as_str);
-    let message = reason.and_then(|reason| reason.message()).unwrap_or_default();
-    explain_termination(code, message)
+/// That it ended, and why.
+fn ended(id: &str, cluster: &aws_sdk_emr::types::Cluster) -> ClusterEnded {
+    let reason = cluster.status().and_then(|status| status.state_change_reason());
+    ClusterEnded {
+        id: id.to_owned(),
+        code: reason.and_then(|reason| reason.code()).map(|code| code.as_str().to_owned()),
+        message: reason.and_then(|reason| reason.message()).unwrap_or_default().to_owned(),
+        log_uri: cluster.log_uri().filter(|uri| !uri.is_empty()).map(str::to_owned),
+    }
 }
