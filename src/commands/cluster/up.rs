@@ -146,5 +146,5 @@ fn lines(cluster: &EmrClusterObserved) -> String {
     let mut rows = vec![("id", cluster.id.as_str()), ("state", &cluster.state)];
     rows.extend(cluster.master_dns.as_deref().map(|name| ("master", name)));
     rows.extend(cluster.log_uri.as_deref().map(|uri| ("logs", uri)));
-    rows.into_iter().map(|(name, value)| format!("{name:<8}{value}\n")).collect()
+    rows.into_iter().fold(String::new(), |text, (name, value)| text + &format!("{name:<8}{value}\n"))
 }
