@@ -188,7 +188,7 @@ def test_emr_doubles_no_rule_that_has_a_description(aws, network, managed, name)
     until(cluster_state(aws.emr, made), ["WAITING"])
     found = aws.ec2.describe_security_groups(GroupIds=[managed[0]])["SecurityGroups"][0]["IpPermissions"]
     pairs = [p for r in found if r["IpProtocol"] == "tcp" for p in r["UserIdGroupPairs"]]
-    assert sorted((p["GroupId"] == managed[1], p.get("Description")) for p in pairs) == [(False, None), (True, "Ours")]
+    assert sorted((p["GroupId"] == managed[1], p.get("Description", "")) for p in pairs) == [(False, ""), (True, "Ours")]
     aws.emr.terminate_job_flows(JobFlowIds=[made])
 
 
