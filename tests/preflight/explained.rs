@@ -52,7 +52,7 @@ fn told(run: &crate::support::cli::Run, project: &Project, ids: &[&str]) -> Stri
 #[test]
 fn strict_a_failed_bootstrap_action_is_explained_by_its_stderr_and_its_line() {
     let server = Server::start(&["--memory", "--speed", "fast"]);
-    let project = project(&server.endpoint, &[("  logs: {", "  log4j_patch: false\n  logs: {")]);
+    let project = project(&server.endpoint, &[("  idle_timeout", "  log4j_patch: false\n  idle_timeout")]);
     let aws = Aws::new(&server.endpoint, "us-west-2");
     server.control("POST", "inject", r#"{"emr": "bootstrap-failure"}"#);
     let running = project.start(&server.endpoint, &["--local", "apply", "--yes"]);
@@ -74,7 +74,7 @@ fn strict_a_log_that_does_not_come_is_said_to_come() {
     let project = project(&server.endpoint, &[]);
     server.control("POST", "inject", r#"{"emr": "bootstrap-failure"}"#);
     let run = project.local(&["apply", "--yes"]).expect(1);
-    run.says(&["waiting for s3://", "the log4j patch stands at infra/checked.yaml:15", "its log is not there yet"]);
+    run.says(&["waiting for s3://", "the log4j patch stands at infra/checked.yaml:14", "its log is not there yet"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Answers, Finding, GroupStanding, Report, RoleStanding, Standing};
 use crate::{
     resources::RuleKey,
-    spec::{Cluster, Nodes, Release, Span, Spanned, Spec, nearest},
+    spec::{Cluster, Nodes, Release, Route, Span, Spanned, Spec, nearest},
 };
 
 /// EMR's policies of the second version, which do nothing where a tag is missing.
@@ -55,7 +55,7 @@ impl Judge<'_> {
             Some(next) => format!("`release: {next}` is the next choice; nothing is switched by itself"),
             None => format!("`aws emr list-release-labels --region {region}` lists those that there are"),
         };
-        let message = format!("EMR in {region} does not take release {} (any more)", release.value);
+        let message = format!("EMR in {region} does not know release {}, or takes it no more", release.value);
         self.find("cluster.release", &release.span.clone(), message, hint);
     }
 
@@ -176,9 +176,13 @@ impl Judge<'_> {
             self.find(address, &span, message, self.apply(&["route_table"]));
         } else if !subnet.asks_for_internet && !subnet.s3 && !subnet.nat {
             let message = format!("subnet `{name}` has no way to S3: neither an endpoint nor a NAT gateway");
-            let has_endpoint = self.spec.network.as_ref().is_some_and(|network| !network.endpoints.is_empty());
-            let hint = if has_endpoint {
-                self.apply(&["vpc_endpoint"])
+            let network = self.spec.network.as_ref();
+            let is_wished = network.is_some_and(|network| {
+                let subnet = network.subnets.get(&name);
+                !network.endpoints.is_empty() || subnet.is_some_and(|subnet| *subnet.route == Route::Nat)
+            });
+            let hint = if is_wished {
+                self.apply(&[])
             } else {
                 "add `endpoints: [s3]` to the network, or `route: nat` to the subnet".into()
             };
