@@ -57,15 +57,20 @@ fn strict_a_failed_bootstrap_action_is_explained_by_its_stderr_and_its_line() {
     server.control("POST", "inject", r#"{"emr": "bootstrap-failure"}"#);
     let running = project.start(&server.endpoint, &["--local", "apply", "--yes"]);
     let id = until("cluster", || cluster(&aws));
-    let node = until("master", || {
-        let nodes = aws.run(&format!("emr list-instances --cluster-id {id}"));
-        Some(nodes["Instances"].as_array()?.first()?["Ec2InstanceId"].as_str()?.to_owned())
+    // EMR will name one of them.
+    let nodes: Vec<String> = until("machines", || {
+        let all = aws.run(&format!("emr list-instances --cluster-id {id}"));
+        let ids =
+            all["Instances"].as_array()?.iter().filter_map(|node| node["Ec2InstanceId"].as_str().map(str::to_owned));
+        Some(ids.collect()).filter(|nodes: &Vec<String>| nodes.len() == 2)
     });
-    let folder = format!("emr/{id}/node/{node}/bootstrap-actions/1");
-    put(&project, &aws, &format!("{folder}/stdout.gz"), "all is well\n");
-    put(&project, &aws, &format!("{folder}/stderr.gz"), "+ sudo yum install -y jq\nNo package jq available.\n");
+    for node in &nodes {
+        let folder = format!("emr/{id}/node/{node}/bootstrap-actions/1");
+        put(&project, &aws, &format!("{folder}/stdout.gz"), "all is well\n");
+        put(&project, &aws, &format!("{folder}/stderr.gz"), "+ sudo yum install -y jq\nNo package jq available.\n");
+    }
     let run = running.end().expect(1);
-    insta::assert_snapshot!("bootstrap", told(&run, &project, &[&id, &node]));
+    insta::assert_snapshot!("bootstrap", told(&run, &project, &[&id, &nodes[0], &nodes[1]]));
 }
 
 #[test]

@@ -289,7 +289,7 @@ impl Judge<'_> {
             told.map(|(is_spot, count)| format!("{count} {}", if is_spot { "of spot" } else { "on demand" })).collect();
         if !told.is_empty() {
             self.report.notes.push(format!(
-                "the cluster takes {} virtual processors; whether the account's quota allows them, only Service Quotas tells",
+                "the cluster takes virtual processors, {}; whether the account's quota allows them, only Service Quotas tells",
                 told.join(" and ")
             ));
         }

@@ -109,7 +109,7 @@ fn a_cluster_that_can_start_has_no_findings() {
         assert_eq!(report.notes.len(), 1, "{:?}", report.notes);
     }
     let report = good("emr-5.29.0", "private").report();
-    insta::assert_snapshot!(report.notes[0], @"the cluster takes 4 on demand and 16 of spot virtual processors; whether the account's quota allows them, only Service Quotas tells");
+    insta::assert_snapshot!(report.notes[0], @"the cluster takes virtual processors, 4 on demand and 16 of spot; whether the account's quota allows them, only Service Quotas tells");
 }
 
 #[test]
