@@ -69,7 +69,7 @@ impl Judge<'_> {
             let family = instance_type.split('.').next().unwrap_or_default();
             let same: Vec<&str> =
                 known.keys().map(String::as_str).filter(|name| name.split('.').next() == Some(family)).collect();
-            let near = nearest(&instance_type, same.into_iter()).or_else(|| {
+            let near = nearest(&instance_type, same).or_else(|| {
                 ["m5.xlarge", "m4.xlarge", "m6g.xlarge"].into_iter().find(|name| known.contains_key(*name))
             });
             let hint = match near {
@@ -98,12 +98,12 @@ impl Judge<'_> {
             (None, _) => {}
             (Some(role), None) => {
                 let message = format!("the cluster's machines have no instance profile {}", role.name);
-                self.find(address, &nodes.span, message, self.apply(&["instance_profile", &nodes.value]));
+                self.find(address, &nodes.span, message, apply(&["instance_profile", &nodes.value]));
             }
             (Some(role), Some(inside)) if *inside != role.name => {
                 let what = if inside.is_empty() { "no role".to_owned() } else { format!("role {inside}") };
                 let message = format!("instance profile {} hands out {what}, not {}", role.name, role.name);
-                self.find(address, &nodes.span, message, self.apply(&["instance_profile", &nodes.value]));
+                self.find(address, &nodes.span, message, apply(&["instance_profile", &nodes.value]));
             }
             _ => {}
         }
@@ -114,7 +114,7 @@ impl Judge<'_> {
         let address = format!("iam_role/{}", name.value);
         let Some(role) = role else {
             let message = format!("role `{}`, which {who} would take, does not exist", name.value);
-            let hint = self.apply(&["iam_role", &name.value]);
+            let hint = apply(&["iam_role", &name.value]);
             return self.find(address, &name.span, message, hint);
         };
         if trusts(&role.trust, service) {
@@ -128,7 +128,7 @@ impl Judge<'_> {
         });
         let message = format!("role {} does not trust {service}, so that {who} cannot take it", role.name);
         let hint = if is_wished {
-            self.apply(&["iam_role", &name.value])
+            apply(&["iam_role", &name.value])
         } else {
             format!("`trust: {short}` in the role's entry, or a statement for {service} in its own trust document")
         };
@@ -159,7 +159,7 @@ impl Judge<'_> {
                 all => format!("{} are", all.join(", ")),
             }
         );
-        let (span, hint) = (self.cluster.service_role.span.clone(), self.apply(&[]));
+        let (span, hint) = (self.cluster.service_role.span.clone(), apply(&[]));
         self.find(format!("iam_role/{}", self.cluster.service_role.value), &span, message, hint);
     }
 
@@ -167,13 +167,13 @@ impl Judge<'_> {
         let (name, span) = (self.cluster.subnet.value.clone(), self.cluster.subnet.span.clone());
         let address = format!("subnet/{name}");
         let Some(subnet) = &standing.subnet else {
-            let hint = self.apply(&["subnet", &name]);
+            let hint = apply(&["subnet", &name]);
             return self.find(address, &span, format!("subnet `{name}` does not exist"), hint);
         };
         if subnet.asks_for_internet && !subnet.internet {
             let message =
                 format!("subnet `{name}` has no route to an internet gateway, and EMR reaches it by no other");
-            self.find(address, &span, message, self.apply(&["route_table"]));
+            self.find(address, &span, message, apply(&["route_table"]));
         } else if !subnet.asks_for_internet && !subnet.s3 && !subnet.nat {
             let message = format!("subnet `{name}` has no way to S3: neither an endpoint nor a NAT gateway");
             let network = self.spec.network.as_ref();
@@ -182,7 +182,7 @@ impl Judge<'_> {
                 !network.endpoints.is_empty() || subnet.is_some_and(|subnet| *subnet.route == Route::Nat)
             });
             let hint = if is_wished {
-                self.apply(&[])
+                apply(&[])
             } else {
                 "add `endpoints: [s3]` to the network, or `route: nat` to the subnet".into()
             };
@@ -202,7 +202,7 @@ impl Judge<'_> {
                     }
                     name => format!("security group {name} of the cluster does not exist"),
                 };
-                self.find(format!("security_group/{name}"), &span, message, self.apply(&["security_group", name]));
+                self.find(format!("security_group/{name}"), &span, message, apply(&["security_group", name]));
             }
         }
         let [Some(master), Some(nodes), Some(service)] = &standing.groups else { return };
@@ -210,7 +210,7 @@ impl Judge<'_> {
             return;
         }
         let address = "security_group_rules/emr-service";
-        let hint = self.apply(&["security_group_rules", "emr-service"]);
+        let hint = apply(&["security_group_rules", "emr-service"]);
         if let Some(rules) = &service.ingress
             && self.cluster.release.value >= ANSWERS_FROM
             && !rules.iter().any(|rule| lets(rule, 9443, &master.id))
@@ -244,7 +244,7 @@ impl Judge<'_> {
                 "security group {name} lets everybody in on {}, which the account's EMR block of public access forbids",
                 refused.join(", ")
             );
-            let (span, hint) = (self.cluster.subnet.span.clone(), self.apply(&["security_group_rules", name]));
+            let (span, hint) = (self.cluster.subnet.span.clone(), apply(&["security_group_rules", name]));
             self.find(format!("security_group_rules/{name}"), &span, message, hint);
         }
     }
@@ -254,7 +254,7 @@ impl Judge<'_> {
         let address = format!("bucket/{}", logs.bucket.value);
         if !standing.has_log_bucket {
             let message = format!("the log bucket `{}` does not exist", logs.bucket.value);
-            let hint = self.apply(&["bucket", &logs.bucket.value]);
+            let hint = apply(&["bucket", &logs.bucket.value]);
             return self.find(address, &logs.bucket.span, message, hint);
         }
         let region = &self.spec.region.value;
@@ -270,7 +270,7 @@ impl Judge<'_> {
     fn key(&mut self, standing: &Standing) {
         let Some(key) = self.cluster.key.clone().filter(|_| !standing.has_key) else { return };
         let message = format!("the key pair `{}`, which opens the master, does not exist", key.value);
-        let hint = self.apply(&["key_pair", &key.value]);
+        let hint = apply(&["key_pair", &key.value]);
         self.find(format!("key_pair/{}", key.value), &key.span, message, hint);
     }
 
@@ -294,13 +294,13 @@ impl Judge<'_> {
             ));
         }
     }
+}
 
-    /// `infra apply` with what it should make.
-    fn apply(&self, only: &[&str]) -> String {
-        match only {
-            [] => "`infra apply` brings it to what the spec says".into(),
-            address => format!("`infra apply --only {}` makes it as the spec says", address.join("/")),
-        }
+/// `infra apply` with what it should make.
+fn apply(only: &[&str]) -> String {
+    match only {
+        [] => "`infra apply` brings it to what the spec says".into(),
+        address => format!("`infra apply --only {}` makes it as the spec says", address.join("/")),
     }
 }
 

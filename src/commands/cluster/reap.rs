@@ -44,9 +44,10 @@ pub struct Reap {
 
 impl Reap {
     pub(in super::super) async fn run(self, globals: &Globals) -> Result {
-        let mut session = match self.plan {
-            true => Session::open(globals, Scope::Cloud).await?,
-            false => Session::open_to_change(globals, Scope::Cloud, "cluster reap").await?,
+        let mut session = if self.plan {
+            Session::open(globals, Scope::Cloud).await?
+        } else {
+            Session::open_to_change(globals, Scope::Cloud, "cluster reap").await?
         };
         let Some(cluster) = session.spec.cluster.clone() else {
             return Err(Failure::new("the spec has no cluster"));
