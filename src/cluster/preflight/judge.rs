@@ -94,8 +94,6 @@ impl Judge<'_> {
         }
         let address = format!("instance_profile/{}", nodes.value);
         match (&standing.nodes, &standing.profile) {
-            // That there is no role is told already.
-            (None, _) => {}
             (Some(role), None) => {
                 let message = format!("the cluster's machines have no instance profile {}", role.name);
                 self.find(address, &nodes.span, message, apply(&["instance_profile", &nodes.value]));
@@ -105,6 +103,7 @@ impl Judge<'_> {
                 let message = format!("instance profile {} hands out {what}, not {}", role.name, role.name);
                 self.find(address, &nodes.span, message, apply(&["instance_profile", &nodes.value]));
             }
+            // That there is no role is told already.
             _ => {}
         }
         self.tags(standing);
@@ -235,8 +234,7 @@ impl Judge<'_> {
         for (name, group) in ["emr-master", "emr-nodes"].into_iter().zip(&standing.groups) {
             let Some(rules) = group.as_ref().and_then(|group| group.ingress.as_ref()) else { continue };
             let open = rules.iter().filter(|rule| WORLD.contains(&rule.peer.as_str()));
-            let refused: Vec<String> =
-                open.filter(|rule| !is_permitted(rule, permitted)).map(|rule| ports(rule)).collect();
+            let refused: Vec<String> = open.filter(|rule| !is_permitted(rule, permitted)).map(ports).collect();
             if refused.is_empty() {
                 continue;
             }

@@ -69,6 +69,6 @@ pub fn starts_cluster(plan: &Plan) -> bool {
 pub async fn check(cloud: &Cloud, spec: &Spec, known: &Inventory, plan: &Plan) -> anyhow::Result<Report> {
     let Some(cluster) = &spec.cluster else { return Ok(Report::default()) };
     let standing = Standing::of(spec, cluster, &cloud.names, known, plan);
-    let answers = ask::ask(cloud, cluster, &standing).await?;
+    let answers = Box::pin(ask::ask(cloud, cluster, &standing)).await?;
     Ok(judge(spec, cluster, &standing, &answers))
 }

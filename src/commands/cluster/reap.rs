@@ -63,7 +63,7 @@ impl Reap {
             return self.tell(None, "stays", "no cluster is up");
         };
         let id = there.id.clone();
-        let yarn = ask_yarn(globals, cluster.reaper.as_ref().map(|host| host.as_str()), there).await;
+        let yarn = Box::pin(ask_yarn(globals, session.spec.reaper(), there)).await;
         let activity = idle::activity(&session.cloud, &id, yarn).await.map_err(anyhow::Error::from)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         match idle::judge(limits, &activity, i64::try_from(now).unwrap_or(i64::MAX)) {
@@ -108,7 +108,7 @@ async fn ask_yarn(globals: &Globals, host: Option<&str>, cluster: &EmrClusterObs
         reach.hosts().close().await;
         lines
     };
-    match asked.await {
+    match Box::pin(asked).await {
         Ok(lines) => idle::yarn(&lines),
         Err(failure) => Yarn::Unreachable(failure.message.lines().next().unwrap_or_default().to_owned()),
     }
