@@ -80,7 +80,7 @@ impl Apply {
             ui::say(&ui::plan::render(&ready.plan, &heading));
         }
         run::ensure_permitted(&ready.plan)?;
-        preflight::ensure(&session, &ready.known, &ready.plan).await?;
+        Box::pin(preflight::ensure(&session, &ready.known, &ready.plan)).await?;
         if ready.plan.is_empty() {
             return finish(&session, &ready.known, &changing);
         }

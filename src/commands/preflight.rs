@@ -14,7 +14,7 @@ pub async fn ensure(session: &Session, known: &Inventory, plan: &Plan) -> Result
     if !preflight::starts_cluster(plan) {
         return Ok(());
     }
-    let report = preflight::check(&session.cloud, &session.spec, known, plan).await?;
+    let report = Box::pin(preflight::check(&session.cloud, &session.spec, known, plan)).await?;
     for note in &report.notes {
         ui::say(&format!("note: {note}"));
     }

@@ -126,7 +126,7 @@ async fn explained(session: &Session, error: &anyhow::Error) -> String {
         explanation = explanation => explanation.to_string(),
         () = stops.next() => String::new(),
     };
-    text.lines().map(|line| format!("\n  {line}")).collect()
+    text.lines().fold(String::new(), |all, line| all + "\n  " + line)
 }
 
 async fn failed(session: &Session, plan: &Plan, outcome: &Outcome) -> Failure {

@@ -52,20 +52,25 @@ fn told(run: &crate::support::cli::Run, project: &Project, ids: &[&str]) -> Stri
 #[test]
 fn strict_a_failed_bootstrap_action_is_explained_by_its_stderr_and_its_line() {
     let server = Server::start(&["--memory", "--speed", "fast"]);
-    let project = project(&server.endpoint, &[("  logs: {", "  log4j_patch: false\n  logs: {")]);
+    let project = project(&server.endpoint, &[("  idle_timeout", "  log4j_patch: false\n  idle_timeout")]);
     let aws = Aws::new(&server.endpoint, "us-west-2");
     server.control("POST", "inject", r#"{"emr": "bootstrap-failure"}"#);
     let running = project.start(&server.endpoint, &["--local", "apply", "--yes"]);
     let id = until("cluster", || cluster(&aws));
-    let node = until("master", || {
-        let nodes = aws.run(&format!("emr list-instances --cluster-id {id}"));
-        Some(nodes["Instances"].as_array()?.first()?["Ec2InstanceId"].as_str()?.to_owned())
+    // EMR will name one of them.
+    let nodes: Vec<String> = until("machines", || {
+        let all = aws.run(&format!("emr list-instances --cluster-id {id}"));
+        let ids =
+            all["Instances"].as_array()?.iter().filter_map(|node| node["Ec2InstanceId"].as_str().map(str::to_owned));
+        Some(ids.collect()).filter(|nodes: &Vec<String>| nodes.len() == 2)
     });
-    let folder = format!("emr/{id}/node/{node}/bootstrap-actions/1");
-    put(&project, &aws, &format!("{folder}/stdout.gz"), "all is well\n");
-    put(&project, &aws, &format!("{folder}/stderr.gz"), "+ sudo yum install -y jq\nNo package jq available.\n");
+    for node in &nodes {
+        let folder = format!("emr/{id}/node/{node}/bootstrap-actions/1");
+        put(&project, &aws, &format!("{folder}/stdout.gz"), "all is well\n");
+        put(&project, &aws, &format!("{folder}/stderr.gz"), "+ sudo yum install -y jq\nNo package jq available.\n");
+    }
     let run = running.end().expect(1);
-    insta::assert_snapshot!("bootstrap", told(&run, &project, &[&id, &node]));
+    insta::assert_snapshot!("bootstrap", told(&run, &project, &[&id, &nodes[0], &nodes[1]]));
 }
 
 #[test]
@@ -74,7 +79,7 @@ fn strict_a_log_that_does_not_come_is_said_to_come() {
     let project = project(&server.endpoint, &[]);
     server.control("POST", "inject", r#"{"emr": "bootstrap-failure"}"#);
     let run = project.local(&["apply", "--yes"]).expect(1);
-    run.says(&["waiting for s3://", "the log4j patch stands at infra/checked.yaml:15", "its log is not there yet"]);
+    run.says(&["waiting for s3://", "the log4j patch stands at infra/checked.yaml:14", "its log is not there yet"]);
 }
 
 #[test]

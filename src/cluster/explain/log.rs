@@ -90,11 +90,11 @@ pub(super) fn place_of_bootstrap(ended: &ClusterEnded) -> Option<Vec<Place>> {
 
 /// The first instance that a message names.
 fn instance(message: &str) -> Option<&str> {
-    let words = message.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-');
+    let mut words = message.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-');
     let is_id = |word: &&str| {
         word.strip_prefix("i-").is_some_and(|rest| rest.len() >= 8 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
     };
-    words.into_iter().find(is_id)
+    words.find(is_id)
 }
 
 /// Where a step's logs are: stderr, then the controller's.

@@ -53,7 +53,7 @@ fn the_action_that_failed_is_found_by_its_number() {
     // The log4j patch is the first of a release that needs it.
     assert_eq!(at("emr-5.29.0", 1).unwrap(), "the log4j patch it.yaml:9:1");
     assert_eq!(at("emr-5.29.0", 2).unwrap(), "bootstrap action `one.sh` it.yaml:17:7");
-    assert_eq!(at("emr-5.29.0", 3).unwrap(), "bootstrap action `second` it.yaml:18:7");
+    assert_eq!(at("emr-5.29.0", 3).unwrap(), "bootstrap action `second` it.yaml:18:17");
     assert_eq!(at("emr-5.29.0", 4), None);
     assert_eq!(at("emr-7.0.0", 1).unwrap(), "bootstrap action `one.sh` it.yaml:17:7");
     assert_eq!(blame(&spec("emr-7.0.0"), Some("BOOTSTRAP_FAILURE"), "something"), None);
@@ -107,7 +107,7 @@ fn logs_lie_where_emr_puts_them() {
 
 #[test]
 fn a_log_is_unpacked_to_its_last_lines() {
-    let text: String = (1..=100).map(|number| format!("line {number}\n\n")).collect();
+    let text = (1..=100).map(|number| format!("line {number}")).collect::<Vec<_>>().join("\n\n");
     let lines = log::unpack(&gzip(&text)).unwrap();
     assert_eq!((lines.len(), lines[0].as_str(), lines[19].as_str()), (20, "line 81", "line 100"));
     // EMR appends: several members in one file.

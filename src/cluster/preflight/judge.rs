@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Answers, Finding, GroupStanding, Report, RoleStanding, Standing};
 use crate::{
     resources::RuleKey,
-    spec::{Cluster, Nodes, Release, Span, Spanned, Spec, nearest},
+    spec::{Cluster, Nodes, Release, Route, Span, Spanned, Spec, nearest},
 };
 
 /// EMR's policies of the second version, which do nothing where a tag is missing.
@@ -55,7 +55,7 @@ impl Judge<'_> {
             Some(next) => format!("`release: {next}` is the next choice; nothing is switched by itself"),
             None => format!("`aws emr list-release-labels --region {region}` lists those that there are"),
         };
-        let message = format!("EMR in {region} does not take release {} (any more)", release.value);
+        let message = format!("EMR in {region} does not know release {}, or takes it no more", release.value);
         self.find("cluster.release", &release.span.clone(), message, hint);
     }
 
@@ -69,7 +69,7 @@ impl Judge<'_> {
             let family = instance_type.split('.').next().unwrap_or_default();
             let same: Vec<&str> =
                 known.keys().map(String::as_str).filter(|name| name.split('.').next() == Some(family)).collect();
-            let near = nearest(&instance_type, same.into_iter()).or_else(|| {
+            let near = nearest(&instance_type, same).or_else(|| {
                 ["m5.xlarge", "m4.xlarge", "m6g.xlarge"].into_iter().find(|name| known.contains_key(*name))
             });
             let hint = match near {
@@ -94,17 +94,16 @@ impl Judge<'_> {
         }
         let address = format!("instance_profile/{}", nodes.value);
         match (&standing.nodes, &standing.profile) {
-            // That there is no role is told already.
-            (None, _) => {}
             (Some(role), None) => {
                 let message = format!("the cluster's machines have no instance profile {}", role.name);
-                self.find(address, &nodes.span, message, self.apply(&["instance_profile", &nodes.value]));
+                self.find(address, &nodes.span, message, apply(&["instance_profile", &nodes.value]));
             }
             (Some(role), Some(inside)) if *inside != role.name => {
                 let what = if inside.is_empty() { "no role".to_owned() } else { format!("role {inside}") };
                 let message = format!("instance profile {} hands out {what}, not {}", role.name, role.name);
-                self.find(address, &nodes.span, message, self.apply(&["instance_profile", &nodes.value]));
+                self.find(address, &nodes.span, message, apply(&["instance_profile", &nodes.value]));
             }
+            // That there is no role is told already.
             _ => {}
         }
         self.tags(standing);
@@ -114,7 +113,7 @@ impl Judge<'_> {
         let address = format!("iam_role/{}", name.value);
         let Some(role) = role else {
             let message = format!("role `{}`, which {who} would take, does not exist", name.value);
-            let hint = self.apply(&["iam_role", &name.value]);
+            let hint = apply(&["iam_role", &name.value]);
             return self.find(address, &name.span, message, hint);
         };
         if trusts(&role.trust, service) {
@@ -128,7 +127,7 @@ impl Judge<'_> {
         });
         let message = format!("role {} does not trust {service}, so that {who} cannot take it", role.name);
         let hint = if is_wished {
-            self.apply(&["iam_role", &name.value])
+            apply(&["iam_role", &name.value])
         } else {
             format!("`trust: {short}` in the role's entry, or a statement for {service} in its own trust document")
         };
@@ -159,7 +158,7 @@ impl Judge<'_> {
                 all => format!("{} are", all.join(", ")),
             }
         );
-        let (span, hint) = (self.cluster.service_role.span.clone(), self.apply(&[]));
+        let (span, hint) = (self.cluster.service_role.span.clone(), apply(&[]));
         self.find(format!("iam_role/{}", self.cluster.service_role.value), &span, message, hint);
     }
 
@@ -167,18 +166,22 @@ impl Judge<'_> {
         let (name, span) = (self.cluster.subnet.value.clone(), self.cluster.subnet.span.clone());
         let address = format!("subnet/{name}");
         let Some(subnet) = &standing.subnet else {
-            let hint = self.apply(&["subnet", &name]);
+            let hint = apply(&["subnet", &name]);
             return self.find(address, &span, format!("subnet `{name}` does not exist"), hint);
         };
         if subnet.asks_for_internet && !subnet.internet {
             let message =
                 format!("subnet `{name}` has no route to an internet gateway, and EMR reaches it by no other");
-            self.find(address, &span, message, self.apply(&["route_table"]));
+            self.find(address, &span, message, apply(&["route_table"]));
         } else if !subnet.asks_for_internet && !subnet.s3 && !subnet.nat {
             let message = format!("subnet `{name}` has no way to S3: neither an endpoint nor a NAT gateway");
-            let has_endpoint = self.spec.network.as_ref().is_some_and(|network| !network.endpoints.is_empty());
-            let hint = if has_endpoint {
-                self.apply(&["vpc_endpoint"])
+            let network = self.spec.network.as_ref();
+            let is_wished = network.is_some_and(|network| {
+                let subnet = network.subnets.get(&name);
+                !network.endpoints.is_empty() || subnet.is_some_and(|subnet| *subnet.route == Route::Nat)
+            });
+            let hint = if is_wished {
+                apply(&[])
             } else {
                 "add `endpoints: [s3]` to the network, or `route: nat` to the subnet".into()
             };
@@ -198,7 +201,7 @@ impl Judge<'_> {
                     }
                     name => format!("security group {name} of the cluster does not exist"),
                 };
-                self.find(format!("security_group/{name}"), &span, message, self.apply(&["security_group", name]));
+                self.find(format!("security_group/{name}"), &span, message, apply(&["security_group", name]));
             }
         }
         let [Some(master), Some(nodes), Some(service)] = &standing.groups else { return };
@@ -206,7 +209,7 @@ impl Judge<'_> {
             return;
         }
         let address = "security_group_rules/emr-service";
-        let hint = self.apply(&["security_group_rules", "emr-service"]);
+        let hint = apply(&["security_group_rules", "emr-service"]);
         if let Some(rules) = &service.ingress
             && self.cluster.release.value >= ANSWERS_FROM
             && !rules.iter().any(|rule| lets(rule, 9443, &master.id))
@@ -231,8 +234,7 @@ impl Judge<'_> {
         for (name, group) in ["emr-master", "emr-nodes"].into_iter().zip(&standing.groups) {
             let Some(rules) = group.as_ref().and_then(|group| group.ingress.as_ref()) else { continue };
             let open = rules.iter().filter(|rule| WORLD.contains(&rule.peer.as_str()));
-            let refused: Vec<String> =
-                open.filter(|rule| !is_permitted(rule, permitted)).map(|rule| ports(rule)).collect();
+            let refused: Vec<String> = open.filter(|rule| !is_permitted(rule, permitted)).map(ports).collect();
             if refused.is_empty() {
                 continue;
             }
@@ -240,7 +242,7 @@ impl Judge<'_> {
                 "security group {name} lets everybody in on {}, which the account's EMR block of public access forbids",
                 refused.join(", ")
             );
-            let (span, hint) = (self.cluster.subnet.span.clone(), self.apply(&["security_group_rules", name]));
+            let (span, hint) = (self.cluster.subnet.span.clone(), apply(&["security_group_rules", name]));
             self.find(format!("security_group_rules/{name}"), &span, message, hint);
         }
     }
@@ -250,7 +252,7 @@ impl Judge<'_> {
         let address = format!("bucket/{}", logs.bucket.value);
         if !standing.has_log_bucket {
             let message = format!("the log bucket `{}` does not exist", logs.bucket.value);
-            let hint = self.apply(&["bucket", &logs.bucket.value]);
+            let hint = apply(&["bucket", &logs.bucket.value]);
             return self.find(address, &logs.bucket.span, message, hint);
         }
         let region = &self.spec.region.value;
@@ -266,7 +268,7 @@ impl Judge<'_> {
     fn key(&mut self, standing: &Standing) {
         let Some(key) = self.cluster.key.clone().filter(|_| !standing.has_key) else { return };
         let message = format!("the key pair `{}`, which opens the master, does not exist", key.value);
-        let hint = self.apply(&["key_pair", &key.value]);
+        let hint = apply(&["key_pair", &key.value]);
         self.find(format!("key_pair/{}", key.value), &key.span, message, hint);
     }
 
@@ -285,18 +287,18 @@ impl Judge<'_> {
             told.map(|(is_spot, count)| format!("{count} {}", if is_spot { "of spot" } else { "on demand" })).collect();
         if !told.is_empty() {
             self.report.notes.push(format!(
-                "the cluster takes {} virtual processors; whether the account's quota allows them, only Service Quotas tells",
+                "the cluster takes virtual processors, {}; whether the account's quota allows them, only Service Quotas tells",
                 told.join(" and ")
             ));
         }
     }
+}
 
-    /// `infra apply` with what it should make.
-    fn apply(&self, only: &[&str]) -> String {
-        match only {
-            [] => "`infra apply` brings it to what the spec says".into(),
-            address => format!("`infra apply --only {}` makes it as the spec says", address.join("/")),
-        }
+/// `infra apply` with what it should make.
+fn apply(only: &[&str]) -> String {
+    match only {
+        [] => "`infra apply` brings it to what the spec says".into(),
+        address => format!("`infra apply --only {}` makes it as the spec says", address.join("/")),
     }
 }
 

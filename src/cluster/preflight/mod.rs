@@ -14,7 +14,7 @@ mod standing;
 #[cfg(test)]
 mod tests;
 
-use engine::{Action, Inventory, Plan, Resource};
+use engine::{Action, Inventory, Plan, Resource, Step};
 
 use crate::{
     cloud::Cloud,
@@ -57,8 +57,8 @@ impl Report {
 
 /// Whether a plan asks EMR for a cluster.
 pub fn starts_cluster(plan: &Plan) -> bool {
-    let creates = plan.steps.iter().filter(|step| matches!(step.action, Action::Create { .. }));
-    creates.into_iter().any(|step| step.address.kind == <EmrCluster as Resource<Cloud>>::KIND)
+    let is_cluster = |step: &Step| step.address.kind == <EmrCluster as Resource<Cloud>>::KIND;
+    plan.steps.iter().any(|step| is_cluster(step) && matches!(step.action, Action::Create { .. }))
 }
 
 /// Runs all checks for the cluster of `spec`. `plan` is what the same run is about to do.
@@ -69,6 +69,6 @@ pub fn starts_cluster(plan: &Plan) -> bool {
 pub async fn check(cloud: &Cloud, spec: &Spec, known: &Inventory, plan: &Plan) -> anyhow::Result<Report> {
     let Some(cluster) = &spec.cluster else { return Ok(Report::default()) };
     let standing = Standing::of(spec, cluster, &cloud.names, known, plan);
-    let answers = ask::ask(cloud, cluster, &standing).await?;
+    let answers = Box::pin(ask::ask(cloud, cluster, &standing)).await?;
     Ok(judge(spec, cluster, &standing, &answers))
 }

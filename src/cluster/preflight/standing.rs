@@ -51,6 +51,7 @@ pub struct RoleStanding {
 
 /// A subnet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct SubnetStanding {
     /// Whether the spec says that it is public.
     pub asks_for_internet: bool,

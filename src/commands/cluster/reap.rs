@@ -44,9 +44,10 @@ pub struct Reap {
 
 impl Reap {
     pub(in super::super) async fn run(self, globals: &Globals) -> Result {
-        let mut session = match self.plan {
-            true => Session::open(globals, Scope::Cloud).await?,
-            false => Session::open_to_change(globals, Scope::Cloud, "cluster reap").await?,
+        let mut session = if self.plan {
+            Session::open(globals, Scope::Cloud).await?
+        } else {
+            Session::open_to_change(globals, Scope::Cloud, "cluster reap").await?
         };
         let Some(cluster) = session.spec.cluster.clone() else {
             return Err(Failure::new("the spec has no cluster"));
@@ -62,7 +63,7 @@ impl Reap {
             return self.tell(None, "stays", "no cluster is up");
         };
         let id = there.id.clone();
-        let yarn = ask_yarn(globals, cluster.reaper.as_ref().map(|host| host.as_str()), there).await;
+        let yarn = Box::pin(ask_yarn(globals, session.spec.reaper(), there)).await;
         let activity = idle::activity(&session.cloud, &id, yarn).await.map_err(anyhow::Error::from)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         match idle::judge(limits, &activity, i64::try_from(now).unwrap_or(i64::MAX)) {
@@ -107,7 +108,7 @@ async fn ask_yarn(globals: &Globals, host: Option<&str>, cluster: &EmrClusterObs
         reach.hosts().close().await;
         lines
     };
-    match asked.await {
+    match Box::pin(asked).await {
         Ok(lines) => idle::yarn(&lines),
         Err(failure) => Yarn::Unreachable(failure.message.lines().next().unwrap_or_default().to_owned()),
     }

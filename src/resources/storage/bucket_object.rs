@@ -10,7 +10,10 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
-use aws_sdk_s3::{operation::head_object::HeadObjectOutput, types::ChecksumMode};
+use aws_sdk_s3::{
+    operation::head_object::HeadObjectOutput,
+    types::{ChecksumMode, MetadataDirective},
+};
 use engine::{Address, Diff, Effect, Identity, Inventory, Ref, Resource, Result, StepContext};
 use futures::future::try_join_all;
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -156,7 +159,7 @@ impl Resource<Cloud> for BucketObject {
         let (path, sha256, copied_from) = match source {
             ObjectSource::File { path, sha256 } => (path.as_path(), sha256.clone(), None),
             ObjectSource::Copy(of) => {
-                fetched = fetch(cx, of, bucket_name, key).await?;
+                fetched = fetch(cx, of, bucket_name, key, [(STACK, &stack), (ADDRESS, &address)]).await?;
                 (fetched.path(), sha256_of(fetched.path()).await?, Some(of.clone()))
             }
         };
@@ -201,12 +204,20 @@ impl Resource<Cloud> for BucketObject {
 }
 
 /// Copies an object of another bucket within S3, which reaches buckets of other regions, and fetches the copy: its
-/// checksum is what tells later whether it is still that.
-async fn fetch(cx: &StepContext<'_, Cloud>, of: &str, bucket: &str, key: &str) -> Result<NamedTempFile> {
+/// checksum is what tells later whether it is still that. The copy is the stack's from the first.
+async fn fetch(
+    cx: &StepContext<'_, Cloud>,
+    of: &str,
+    bucket: &str,
+    key: &str,
+    marks: [(&str, &String); 2],
+) -> Result<NamedTempFile> {
     let (cloud, s3) = (cx.world, &cx.world.clients.s3);
     let (from, name) = of.strip_prefix("s3://").and_then(|rest| rest.split_once('/')).context("not an s3:// URI")?;
     let origin = format!("{from}/{}", utf8_percent_encode(name, KEY));
     let request = s3.copy_object().copy_source(origin).bucket(bucket).key(key);
+    let request = request.metadata_directive(MetadataDirective::Replace);
+    let request = marks.into_iter().fold(request, |request, (name, value)| request.metadata(name, value));
     // Only the bucket of ours can be too young to be known; an original that is missing stays missing.
     let send = || async { request.clone().send().await.explain("s3:GetObject") };
     cloud.settle(&[], send).await.with_context(|| format!("cannot copy {of}"))?;

@@ -257,13 +257,11 @@ async fn read(
     let kms = &cloud.clients.kms;
     let own: Vec<&String> = aliases.iter().filter(|(_, key)| key.key_id() == id).map(|(alias, _)| alias).collect();
     let key = async {
-        match own.first() {
-            Some(alias) => Ok(aliases[*alias].clone()),
-            None => {
-                let answer = kms.describe_key().key_id(id).send().await.explain("kms:DescribeKey")?;
-                answer.key_metadata.answered("kms:DescribeKey")
-            }
+        if let Some(alias) = own.first() {
+            return Ok(aliases[*alias].clone());
         }
+        let answer = kms.describe_key().key_id(id).send().await.explain("kms:DescribeKey")?;
+        answer.key_metadata.answered("kms:DescribeKey")
     };
     let rotation = async {
         let answer = kms.get_key_rotation_status().key_id(id).send().await.explain("kms:GetKeyRotationStatus");
