@@ -17,6 +17,15 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Node:
+    """What a host is in an EMR cluster."""
+
+    cluster: str
+    role: str  # MASTER, CORE or TASK
+    applications: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Wanted:
     """An instance as its host sees it."""
 
@@ -27,6 +36,8 @@ class Wanted:
     subnet_range: str
     private_ip: str
     public_ip: str | None
+    full_name: str  # its private name, which its VPC's name server knows
+    public_name: str | None
     login: str
     image: str
     authorized_key: str | None
@@ -34,6 +45,7 @@ class Wanted:
     running: bool  # or stopped, with its disk kept
     boot: int  # counts starts and reboots: a host whose number is another one is started again
     rules: tuple[Rule, ...] = field(default=())
+    node: Node | None = None
 
     @classmethod
     def read(cls, told: dict) -> Wanted:
@@ -42,6 +54,8 @@ class Wanted:
         known["rules"] = tuple(
             Rule(r["protocol"], r["first"], r["last"], tuple(r["sources"])) for r in told.get("rules", ())
         )
+        node = told.get("node")
+        known["node"] = Node(node["cluster"], node["role"], tuple(node["applications"])) if node else None
         return cls(**known)
 
     @property

@@ -11,14 +11,20 @@ from moto.emr.responses import ElasticMapReduceResponse
 from infra_local.clock import clock
 from infra_local.hooks import around
 from infra_local.settings import settings
-from infra_local.strict import emr_injection, emr_nodes, emr_releases, emr_steps, emr_validation
+from infra_local.strict import ec2_bodies, emr_injection, emr_nodes, emr_releases, emr_steps, emr_validation
 
+_LOOK = 0.1
 OVER = ("TERMINATING", "TERMINATED", "TERMINATED_WITH_ERRORS")
 
 
 def _after(what: str, kind: str, cluster, *arguments) -> None:
     backend = cluster.emr_backend
     clock.after(settings.duration(what), kind, backend.account_id, backend.region_name, cluster.id, *arguments)
+
+
+def _look_again(kind: str, cluster) -> None:
+    backend = cluster.emr_backend
+    clock.after(_LOOK, kind, backend.account_id, backend.region_name, cluster.id)
 
 
 def _find(account: str, region: str, cluster_id: str):
@@ -47,6 +53,8 @@ def _bootstrapping(account: str, region: str, cluster_id: str) -> None:
         error = error or "The requested configuration is invalid (injected by the local cloud)"
     if error:
         return begin_end(cluster, "VALIDATION_ERROR", error, errors=True)
+    if any(ec2_bodies.boots(node.ec2_instance) for node in cluster.ec2_instances):
+        return _look_again("emr-bootstrapping", cluster)
     cluster.state = "BOOTSTRAPPING"
     emr_nodes.add_rules(cluster)
     _groups(cluster, "BOOTSTRAPPING")
