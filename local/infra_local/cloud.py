@@ -153,6 +153,16 @@ class Cloud:
         with self.application.lock:
             return registry.status([w["instance"] for w in ec2_bodies.wanted() if w["running"]])
 
+    def yarn(self, cluster: str, what: str, states: str) -> dict | None:
+        """What YARN would say of a cluster's steps; its stand-in on the master asks."""
+        if settings.stock:
+            raise ValueError("stock moto runs no steps")
+        from infra_local.strict import emr_yarn
+
+        with self.application.lock:
+            clock.settle()
+            return emr_yarn.answer(cluster, what, states)
+
     def inject(self, given: dict) -> dict:
         if settings.stock:
             raise ValueError("stock moto has nothing to inject into; use /infra-local/fail")

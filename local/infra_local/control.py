@@ -34,6 +34,8 @@ def _route(cloud, method: str, name: str, given: dict):
         if _truthy(given.get("reset")):
             calls.reset()
         return report
+    if (method, name) == ("GET", "yarn"):
+        return cloud.yarn(given["cluster"], given.get("what", "apps"), given.get("states", ""))
     if (method, name) == ("GET", "bodies"):
         return cloud.wanted_bodies(int(given.get("after", -1)), float(given.get("wait", 0)))
     if method != "POST":

@@ -17,12 +17,33 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class History:
+    """What Spark's history server on a master needs of this machine."""
+
+    spark: str
+    java: tuple[str, ...]  # Java's home, and the other folders that it needs
+    events: str
+
+
+@dataclass(frozen=True)
 class Node:
     """What a host is in an EMR cluster."""
 
     cluster: str
     role: str  # MASTER, CORE or TASK
+    release: int
     applications: tuple[str, ...]
+    port: int  # the local cloud's
+    history: History | None = None
+
+    @classmethod
+    def read(cls, told: dict | None) -> Node | None:
+        if not told:
+            return None
+        known = {**told, "applications": tuple(told["applications"])}
+        history = told.get("history")
+        known["history"] = History(history["spark"], tuple(history["java"]), history["events"]) if history else None
+        return cls(**known)
 
 
 @dataclass(frozen=True)
@@ -54,8 +75,7 @@ class Wanted:
         known["rules"] = tuple(
             Rule(r["protocol"], r["first"], r["last"], tuple(r["sources"])) for r in told.get("rules", ())
         )
-        node = told.get("node")
-        known["node"] = Node(node["cluster"], node["role"], tuple(node["applications"])) if node else None
+        known["node"] = Node.read(told.get("node"))
         return cls(**known)
 
     @property

@@ -106,4 +106,6 @@ def _python() -> str:
 def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
     if done.returncode != 0:
-        raise SparkError("no-spark", f"Spark cannot be installed: {Path(command[0]).name} says\n{done.stderr.strip()[-3000:]}")
+        raise SparkError(
+            "no-spark", f"Spark cannot be installed: {Path(command[0]).name} says\n{done.stderr.strip()[-3000:]}"
+        )

@@ -39,6 +39,18 @@ def find() -> tuple[Path | None, str]:
     return best, f"Java {' and '.join(dict.fromkeys(others))}" if others else "no Java"
 
 
+def outside(home: Path) -> list[Path]:
+    """The folders that a Java has links into, outside of its own: Debian's has its settings below /etc."""
+    folders = set()
+    parts = (home / name for name in ("conf", "lib", "jre"))
+    for link in (p for part in parts for p in [part, *part.rglob("*")] if p.is_symlink()):
+        target = link.resolve()
+        if target.exists() and home not in target.parents:
+            folders.add(target if target.is_dir() else target.parent)
+    tops = [f for f in folders if not folders & set(f.parents) and len(f.parts) > 2]
+    return sorted(tops)
+
+
 def advice() -> str:
     """How a Java comes onto this machine."""
     if platform.system() == "Darwin":

@@ -73,7 +73,7 @@ class Step:
             missing = self._fetch(uri, self.folder / "work" / name)
             if missing:
                 with open(self.folder / "stderr", "a") as log:
-                    log.write(f"Exception in thread \"main\" {missing}\n")
+                    log.write(f'Exception in thread "main" {missing}\n')
                 return self._ended(1)
         work = self.folder / "work"
         for name in ("tmp", "work"):

@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from infra_local.daemon import python_path
-from infra_local.spark import submit
+from infra_local.spark import java, submit
 from infra_local.spark.installation import Installation
 from infra_local.strict import emr_injection, emr_logs
 from infra_local.strict.emr_steps import INTERRUPTED, UNKNOWN, TimedRunner
@@ -33,6 +33,7 @@ _KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ")
 class SparkRunner:
     def __init__(self, installation: Installation, home: Path, endpoint: str) -> None:
         self.installation, self.home, self.endpoint = installation, home / "spark", endpoint
+        self.outside = java.outside(installation.java)
         self.timed = TimedRunner()
         self.running: dict[str, subprocess.Popen] = {}
         self.leaving: list[subprocess.Popen] = []
@@ -192,6 +193,11 @@ class SparkRunner:
                 process.stdin.write(b"cancel\n")
                 process.stdin.flush()
             self.leaving.append(process)
+
+    def history(self, cluster) -> dict | None:
+        places = [self.installation.java, *self.outside]
+        found = {"spark": self.installation.spark, "events": self.events(cluster.id)}
+        return {**{name: str(path) for name, path in found.items()}, "java": [str(path) for path in places]}
 
     def close(self) -> None:
         """End all that runs, and wait for it: the daemon ends, or forgets everything."""

@@ -11,7 +11,14 @@ MEMORY = "1g"
 # Options that no value follows; every other one has one.
 _FLAGS = ("--verbose", "-v", "--supervise", "--help", "-h", "--version", "--usage-error")
 # The local cloud's own in any case.
-_OURS = ("--master", "--deploy-mode", "--driver-memory", "--driver-class-path", "--driver-java-options", "--driver-cores")
+_OURS = (
+    "--master",
+    "--deploy-mode",
+    "--driver-memory",
+    "--driver-class-path",
+    "--driver-java-options",
+    "--driver-cores",
+)
 _LISTS = ("--py-files", "--files", "--jars", "--archives")
 _OUR_SETTINGS = (
     "spark.master", "spark.submit.deployMode", "spark.driver.memory", "spark.driver.extraClassPath",
@@ -19,7 +26,13 @@ _OUR_SETTINGS = (
     "spark.executor.extraClassPath", "spark.executor.extraJavaOptions", "spark.executor.extraLibraryPath",
     "spark.pyspark.python", "spark.pyspark.driver.python", "spark.local.dir",
 )  # fmt: skip
-_OUR_PREFIXES = ("spark.eventLog.", "spark.history.", "spark.yarn.", "spark.shuffle.service.", "spark.dynamicAllocation.")
+_OUR_PREFIXES = (
+    "spark.eventLog.",
+    "spark.history.",
+    "spark.yarn.",
+    "spark.shuffle.service.",
+    "spark.dynamicAllocation.",
+)
 _S3 = ("s3://", "s3a://", "s3n://")
 
 
@@ -47,7 +60,11 @@ def read(jar: str, given: list[str]) -> Submission:
     """What runs for a step."""
     name = posixpath.basename(jar)
     if name != "command-runner.jar":
-        hint = "give a shell script's commands to spark-submit" if name == "script-runner.jar" else "use command-runner.jar"
+        hint = (
+            "give a shell script's commands to spark-submit"
+            if name == "script-runner.jar"
+            else "use command-runner.jar"
+        )
         raise Refused(f"the local cloud runs spark-submit alone, and not the jar {jar}: {hint}")
     command = posixpath.basename(given[0]) if given else ""
     if command != "spark-submit":

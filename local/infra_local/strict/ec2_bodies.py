@@ -5,6 +5,7 @@ Without `--hosts` nothing here shows, but for public addresses that no network r
 
 from __future__ import annotations
 
+import os
 import random
 
 from moto.core.responses import ActionResult
@@ -18,6 +19,7 @@ from moto.emr.models import emr_backends
 from infra_local.bodies.registry import PATIENCE, registry
 from infra_local.clock import clock
 from infra_local.hooks import around
+from infra_local.strict import emr_releases, emr_steps
 
 _LOGINS = (("ubuntu", "ubuntu"), ("debian", "admin"))
 
@@ -168,7 +170,16 @@ def _node(instance: Instance) -> dict | None:
     cluster = known and emr_backends[backend.account_id][backend.region_name].clusters.get(known["cluster"])
     if not cluster:
         return None
-    return {"cluster": cluster.id, "role": known["role"], "applications": [a.name for a in cluster.applications]}
+    applications = [a.name for a in cluster.applications]
+    shows_history = known["role"] == "MASTER" and "Spark" in applications
+    return {
+        "cluster": cluster.id,
+        "role": known["role"],
+        "release": emr_releases.version(cluster.release_label or "")[0],
+        "applications": applications,
+        "port": int(os.environ["MOTO_PORT"]),
+        "history": emr_steps.runner.history(cluster) if shows_history else None,
+    }
 
 
 def _rules(instance: Instance, present: list[Instance]) -> list[dict]:

@@ -11,7 +11,15 @@ from moto.emr.responses import ElasticMapReduceResponse
 from infra_local.clock import clock
 from infra_local.hooks import around
 from infra_local.settings import settings
-from infra_local.strict import ec2_bodies, emr_bootstrap, emr_injection, emr_nodes, emr_releases, emr_steps, emr_validation
+from infra_local.strict import (
+    ec2_bodies,
+    emr_bootstrap,
+    emr_injection,
+    emr_nodes,
+    emr_releases,
+    emr_steps,
+    emr_validation,
+)
 
 _LOOK = 0.1
 OVER = ("TERMINATING", "TERMINATED", "TERMINATED_WITH_ERRORS")

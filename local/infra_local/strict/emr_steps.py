@@ -32,6 +32,9 @@ class StepRunner(Protocol):
 
     def cancel(self, cluster, step) -> None: ...
 
+    def history(self, cluster) -> dict | None:
+        """What a history server of the cluster's Spark needs; nothing where there is no Spark."""
+
 
 class TimedRunner:
     """Every step succeeds after a while, unless a failure or a hang was injected."""
@@ -57,6 +60,9 @@ class TimedRunner:
 
     def cancel(self, cluster, step) -> None:
         step.fate = None
+
+    def history(self, _cluster) -> dict | None:
+        return None
 
 
 runner: StepRunner = TimedRunner()
