@@ -109,12 +109,13 @@ class Step:
 
     def _ended(self, code: int) -> dict:
         seconds = round(time.time() - self.began)
-        if self.over == "cancel":
-            self.note("Step cancelled by the user", "WARN")
+        if self.over:
+            self.note("Step cancelled" if self.over == "cancel" else "The daemon ended", "WARN")
         elif code == 0:
             self.note(f"Step succeeded with exitCode 0 and took {seconds} seconds")
         else:
             self.note(f"Step failed with exitCode {code} and took {seconds} seconds", "WARN")
+            copy_traceback(self.folder)
         return {"code": code, "message": "" if code == 0 else last_words(self.folder / "stderr")}
 
     def upload(self) -> None:
@@ -141,6 +142,15 @@ def _die_with_parent() -> None:
     """Linux ends the child even where this process is killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def copy_traceback(folder: Path) -> None:
+    """spark-submit sends what a Python says to stdout, errors too; who looks for a reason looks at stderr."""
+    said = (folder / "stdout").read_text(errors="replace") if (folder / "stdout").exists() else ""
+    begins = said.rfind("Traceback (most recent call last):")
+    if begins >= 0:
+        with open(folder / "stderr", "a") as log:
+            log.write(f"What the script said last, also in stdout:\n{said[begins:].rstrip()[-20_000:]}\n")
 
 
 def last_words(log: Path) -> str:

@@ -16,17 +16,18 @@ from infra_local.strict import emr_logs
 _AMAZONS = re.compile(r"s3[na]?://([a-z0-9-]+\.)?elasticmapreduce/|file:")
 
 
-def failure(cluster) -> tuple[str, str, str] | None:
+def failure(cluster) -> tuple[str, str, str | None] | None:
     """What ends the cluster while it bootstraps, if something does: code, message and detail.
 
-    The words are AWS's: https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-troubleshoot-errors-errordetail.html
+    Codes are AWS's:
+    https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-troubleshoot-error-errordetail-bootstrap.html
     """
     node = _master(cluster)
     if cluster.fate == "bootstrap-failure":
         if not cluster.bootstrap_actions:
             _write_provisioning(cluster, node)
             message = f"On the master instance ({node}), application provisioning failed"
-            return "BOOTSTRAP_FAILURE", message, "PRIMARY_APPLICATION_PROVISIONING_FAILED"
+            return "BOOTSTRAP_FAILURE", message, None
         _write_action(cluster, node)
         message = f"On the master instance ({node}), bootstrap action 1 returned a non-zero return code"
         return "BOOTSTRAP_FAILURE", message, "PRIMARY_WITH_NON_ZERO_CODE"
