@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+from urllib.error import HTTPError
+from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 from conftest import PACKAGE, infra_local, until
@@ -18,7 +20,7 @@ pytestmark = pytest.mark.strict_only
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory):
-    home = tmp_path_factory.mktemp("spark") / "local"
+    home = tmp_path_factory.mktemp("spark") / "a folder" / "local"
     cloud = start(home, "--speed", "instant")
     fill(cloud)
     yield cloud
@@ -127,6 +129,17 @@ def test_the_clusters_end_is_its_steps_end(cloud):
     steps.emr.terminate_job_flows(JobFlowIds=[steps.cluster])
     until(lambda: steps.running(made), [[]], 20)
     assert steps.status(made)["State"] == "CANCELLED"
+
+
+def test_no_sites_page_can_have_code_run(cloud, steps):
+    def ask(origin: str | None) -> int:
+        request = Request(f"{cloud.endpoint}/infra-local/status", headers={"Origin": origin} if origin else {})
+        try:
+            return build_opener(ProxyHandler({})).open(request, timeout=10).status
+        except HTTPError as error:
+            return error.code
+
+    assert [ask(o) for o in ("https://example.com", "null", "http://localhost:3000", None)] == [403, 403, 200, 200]
 
 
 def test_injected_failures_need_no_spark(cloud, steps):

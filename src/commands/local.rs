@@ -108,7 +108,9 @@ impl Local {
                 }
             }
             LocalVerb::Inject { failure, times } => {
-                local::inject(&workspace, failure, times).await?;
+                if !local::inject(&workspace, failure, times).await? {
+                    return Err(Failure::new("the local cloud does not run").hint("infra local up"));
+                }
                 ui::say(&injected(failure, times));
             }
             LocalVerb::Exec { command } => local::execute(&workspace, &command).await?,

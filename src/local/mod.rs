@@ -199,11 +199,17 @@ pub async fn status(workspace: &Workspace) -> anyhow::Result<Option<State>> {
     Ok(daemon::find(&absolute(workspace)?).await)
 }
 
-/// Makes the next `times` clusters or steps fail.
-pub async fn inject(workspace: &Workspace, injection: Injection, times: u32) -> anyhow::Result<()> {
+/// Makes the next `times` clusters or steps fail; false where no local cloud runs.
+pub async fn inject(workspace: &Workspace, injection: Injection, times: u32) -> anyhow::Result<bool> {
+    let endpoint = match std::env::var(ENDPOINT_VARIABLE) {
+        Ok(endpoint) => Some(endpoint),
+        Err(_) => daemon::find(&absolute(workspace)?).await.map(|state| state.endpoint),
+    };
+    let Some(endpoint) = endpoint else { return Ok(false) };
     let kind = injection.to_possible_value().expect("no injection is hidden");
     let body = serde_json::json!({ "emr": kind.get_name(), "times": times });
-    daemon::tell(&absolute(workspace)?, "inject", &body).await.map(drop)
+    daemon::post(&endpoint, "inject", &body).await?;
+    Ok(true)
 }
 
 /// Empties it.

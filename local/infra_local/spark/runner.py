@@ -27,7 +27,7 @@ log = logging.getLogger("infra_local")
 _COMMAND_RUNNER = "command-runner.jar"
 _END = 10.0
 # All that a step sees of this machine's environment.
-_KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ")
+_KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL")
 
 
 class SparkRunner:
@@ -53,14 +53,15 @@ class SparkRunner:
             self.timed.start(cluster, step)
             return
         step.fate = None
+        try:
+            self._launch(cluster, step, submit.read(step.jar, list(step.args or [])))
+        except (submit.Refused, OSError) as refusal:
+            step.refusal = str(refusal)
+
+    def _launch(self, cluster, step, submission: submit.Submission) -> None:
         folder = self._folder(cluster, step)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        try:
-            submission = submit.read(step.jar, list(step.args or []))
-        except submit.Refused as refusal:
-            step.refusal = str(refusal)
-            return
         (folder / "job.json").write_text(json.dumps(self._job(cluster, step, folder, submission)))
         with open(folder / "process.log", "wb") as said:
             self.running[step.id] = subprocess.Popen(
@@ -90,6 +91,7 @@ class SparkRunner:
         python = str(self.installation.python)
         return {
             **kept,
+            "TZ": "UTC",  # as on EMR's nodes
             "SPARK_HOME": str(self.installation.spark),
             "SPARK_CONF_DIR": str(folder / "conf"),
             "SPARK_LOCAL_IP": "127.0.0.1",
@@ -117,7 +119,7 @@ class SparkRunner:
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.driver.extraClassPath": ":".join(map(str, self.installation.jars)),
-            "spark.driver.extraJavaOptions": f"-XX:+UseSerialGC -Djava.io.tmpdir={folder / 'tmp'}",
+            "spark.driver.extraJavaOptions": f'-XX:+UseSerialGC "-Djava.io.tmpdir={folder / "tmp"}"',
             "spark.ui.enabled": "false",
             "spark.local.dir": str(folder / "tmp"),
             "spark.sql.warehouse.dir": (folder / "work" / "warehouse").as_uri(),
