@@ -95,7 +95,8 @@ def _install(folder: Path) -> None:
 def _python() -> str:
     if sys.version_info < _TOO_NEW:
         # The one beneath this environment's, which may go away.
-        return str(Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}")
+        beneath = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
+        return str(beneath) if beneath.exists() else sys.executable
     for name in _PYTHONS:
         done = subprocess.run([name, "-c", ""], capture_output=True, check=False) if shutil.which(name) else None
         if done and done.returncode == 0:

@@ -138,10 +138,14 @@ class Step:
                 print(f"{name} cannot be written to {target['bucket']}: {error}", file=sys.stderr)
 
 
+# Loaded here: after a fork there is no telling which locks another thread holds.
+_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
+
 def _die_with_parent() -> None:
     """Linux ends the child even where this process is killed."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if _prctl:
+        _prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def copy_traceback(folder: Path) -> None:

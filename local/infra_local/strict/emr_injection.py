@@ -11,11 +11,13 @@ _armed: dict[str, int] = {}
 
 
 def inject(given: dict) -> dict:
-    kind = given.get("emr")
+    kind, times = given.get("emr"), int(given.get("times", 1))
+    if times < 0:
+        raise ValueError("times is not negative")
     if kind == "none":
         _armed.clear()
     elif kind in KINDS:
-        _armed[kind] = _armed.get(kind, 0) + int(given.get("times", 1))
+        _armed[kind] = _armed.get(kind, 0) + times
     else:
         raise ValueError(f"emr is one of none, {', '.join(KINDS)}")
     return {"armed": dict(_armed)}
