@@ -61,7 +61,8 @@ pub(super) fn cluster(stack: &Stack, ground: &Ground) -> EmrCluster {
         configurations: vec![python, setting("spark-defaults", "spark.executor.memory", "2g")],
         bootstrap: vec![BootstrapAction {
             name: "patch log4j".into(),
-            path: "s3://somewhere/patch.sh".into(),
+            // Of Amazon, and so always there: a script that is missing ends the cluster.
+            path: "s3://elasticmapreduce/bootstrap-actions/log4j/patch.sh".into(),
             arguments: vec!["--all".into()],
         }],
         step_concurrency: 1,
