@@ -10,6 +10,7 @@ use super::{Changing, session::Session};
 use crate::{
     cloud::Cloud,
     error::{Failure, Result},
+    hosts::ConnectError,
     ui::{self, plan::counted, progress::Form},
 };
 
@@ -137,6 +138,9 @@ async fn failed(session: &Session, plan: &Plan, outcome: &Outcome) -> Failure {
         for error in failure.error.chain().filter_map(|cause| cause.downcast_ref()) {
             hints.extend(session.cloud.obstacles(error, step.id.as_deref()).await);
             hints.extend(crate::cloud::advice(error));
+        }
+        for error in failure.error.chain().filter_map(|cause| cause.downcast_ref::<ConnectError>()) {
+            hints.extend(session.cloud.hosts.advice(error));
         }
     }
     message.push(format!(

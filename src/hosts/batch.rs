@@ -15,7 +15,7 @@ use engine::Address;
 use openssh::Session;
 use tokio::sync::oneshot;
 
-use super::{BOOT_PATIENCE, Hosts, OWNED, PATIENCE, guard, lock, shell};
+use super::{BOOT_PATIENCE, ConnectError, Hosts, OWNED, PATIENCE, guard, lock, shell};
 
 /// How long to wait for further steps: those that are due are all there within a fraction of it.
 const GATHER: Duration = Duration::from_millis(15);
@@ -127,15 +127,15 @@ impl Hosts {
                 ran
             }
             Ok(None) => Err(anyhow!("{host}: the connection is gone")),
-            Err(error) => Err(anyhow!("{error:#}")),
+            Err(error) => Err(again(error)),
         };
         let why = match result {
-            _ if busy => format!("{host}: another infra is changing it"),
-            Ok(()) => format!("{host}: the script told nothing about this step"),
-            Err(error) => format!("{error:#}"),
+            _ if busy => anyhow!("{host}: another infra is changing it"),
+            Ok(()) => anyhow!("{host}: the script told nothing about this step"),
+            Err(error) => error,
         };
         for step in open.into_values() {
-            let _ = step.done.send(Err(anyhow!(why.clone())));
+            let _ = step.done.send(Err(again(&why)));
         }
     }
 
@@ -158,6 +158,15 @@ impl Hosts {
             Err(_) => format!("the host undoes it by itself within {} seconds", guard::UNDO_SECONDS),
         };
         Err(error.context(format!("after the change, {host} let nobody in by a second connection; {undone}")))
+    }
+}
+
+/// An error once more, for another step: as text, but where no connection was made as what it is, so that whoever tells
+/// it can say what to do.
+fn again(error: &anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<ConnectError>() {
+        Some(refused) => refused.clone().into(),
+        None => anyhow!("{error:#}"),
     }
 }
 

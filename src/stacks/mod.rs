@@ -71,6 +71,8 @@ pub struct Intent {
     pub rotate: BTreeSet<String>,
     /// Whether what is on the hosts belongs to it.
     pub hosts: bool,
+    /// The Python of the hosts, where it may be another than the spec's: the local cloud's.
+    pub python: Option<String>,
 }
 
 /// Everything that the spec asks for, given what is known to exist: a cluster that was started on demand stays until

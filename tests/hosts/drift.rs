@@ -116,9 +116,15 @@ fn sshd_is_put_right_whatever_was_read_before_our_file() {
         stack.root("bastion", "sshd -T -C user=root,host=x,addr=192.0.2.1 | grep ^permitroot"),
         "permitrootlogin no\n"
     );
-    let by_hand =
-        format!("sed -i 's/^PasswordAuthentication no/PasswordAuthentication yes/' {folder}/00-infra.conf; {reload}");
-    heals(&stack, &by_hand, &["update sshd/bastion PasswordAuthentication file"]);
+    // Our own file says everything twice: one of the two alone opens nothing, and is found all the same.
+    let ours = |line: &str| format!("sed -i 's/^{line}PasswordAuthentication no/{line}PasswordAuthentication yes/' {folder}/00-infra.conf; {reload}");
+    stack.root("bastion", &ours(""));
+    assert!(!takes_passwords());
+    heals(&stack, "true", &["update sshd/bastion file"]);
+    stack.root("bastion", &format!("{}; {}", ours(""), ours("    ")));
+    assert!(takes_passwords());
+    heals(&stack, "true", &["update sshd/bastion PasswordAuthentication file"]);
+    assert!(!takes_passwords());
     let by_hand = format!(
         "rm {folder}/00-infra.conf; sed -i '/00-infra.conf$/d;/^Match/d;/^ PermitRootLogin yes/d' /etc/ssh/sshd_config; {reload}"
     );

@@ -30,6 +30,8 @@ fn who_left_is_locked_out_at_once_and_keeps_the_files() {
         &format!("echo '{key}' >/home/bea/.ssh/authorized_keys; chown bea: /home/bea/.ssh/authorized_keys"),
     );
     assert!(!stack.lets_in("bea", "bastion"));
+    let closed = stack.login("bea", "bastion", &["id"]).expect(255).says(&["account has expired"]);
+    assert_eq!(closed.out, "");
     assert_eq!(stack.steps(), ["delete host_user/bastion/bea"]);
     stack.apply().expect(0);
     stack.converged();

@@ -1,9 +1,6 @@
 //! What infra did not make is left alone; others may be at work on the same host.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::{thread, time::Duration};
 
 use crate::support::{
     cli::Run,
@@ -123,14 +120,18 @@ fn two_stacks_share_a_host_and_take_turns() {
     stack.list("ana\ncaro\n");
     stack.apply().expect(1).says(&["cannot create host_user/bastion/caro", "infra did not make"]);
     // Whoever has the lock is waited for.
-    stack.list("ana\n");
-    let mut holds = stack.as_root("bastion");
-    holds.args(["-c", "'flock /var/lib/infra/lock sleep 4'"]);
-    let mut holds = holds.spawn().expect("ssh runs");
-    until("the lock", Duration::from_secs(5), || !stack.root("bastion", "pgrep -x flock || true").is_empty());
-    let began = Instant::now();
-    stack.apply().expect(0);
-    assert!(began.elapsed() > Duration::from_secs(3), "it did not wait: {:?}", began.elapsed());
-    holds.wait().expect("ssh");
+    stack.list("ana groups=later\n");
+    let holds = "exec 8>/var/lib/infra/lock; flock 8; touch /run/held; until [ -e /run/go-on ]; do sleep 0.1; done";
+    stack.root("bastion", &format!("systemd-run -q --unit=holds-lock sh -c '{holds}'"));
+    let told = |script: &str| !stack.root("bastion", &format!("{script} || true")).is_empty();
+    until("the lock is held", Duration::from_secs(30), || told("ls /run/held 2>/dev/null"));
+    thread::scope(|scope| {
+        let apply = scope.spawn(|| stack.apply());
+        until("it waits for the lock", Duration::from_secs(60), || told("pgrep -x flock"));
+        assert!(!told("getent group later") && !apply.is_finished(), "it did not wait");
+        stack.root("bastion", "touch /run/go-on");
+        apply.join().expect("no panic").expect(0);
+    });
+    assert_eq!(stack.root("bastion", "id -nG ana"), "ana later\n");
     stack.converged();
 }

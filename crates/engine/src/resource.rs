@@ -109,6 +109,12 @@ pub trait Resource<W: World>: Serialize + Send + Sync + 'static {
         None
     }
 
+    /// Others that this one cannot do without although no step waits for them: the world carries both out together, in
+    /// an order of its own. A part of a plan that has this one has them too.
+    fn needs(&self) -> Vec<&Address> {
+        Vec::new()
+    }
+
     /// Finds all of the stack's objects of this kind, with the name each one claims.
     fn observe(world: &W, known: &Inventory) -> impl Future<Output = Result<Vec<(String, Self::Observed)>>> + Send;
 
@@ -225,6 +231,7 @@ fn cast<W: World, R: Resource<W>>(facts: &Facts) -> &R::Observed {
 pub(crate) trait Erased<W: 'static>: Send + Sync {
     fn refs(&self) -> Vec<&Address>;
     fn within(&self) -> Option<&Address>;
+    fn needs(&self) -> Vec<&Address>;
     fn fields(&self) -> Value;
     fn diff(&self, observed: &Item, known: &Inventory) -> Diff;
     fn create<'a>(&'a self, cx: &'a StepContext<'a, W>) -> BoxFuture<'a, Result<Item>>;
@@ -245,6 +252,10 @@ impl<W: World, R: Resource<W>> Erased<W> for Desired<R> {
 
     fn within(&self) -> Option<&Address> {
         self.0.within()
+    }
+
+    fn needs(&self) -> Vec<&Address> {
+        self.0.needs()
     }
 
     fn fields(&self) -> Value {

@@ -28,6 +28,15 @@ class Machine:
     python: Path | None  # the folder that a Python 3.10 is installed in
 
 
+    @property
+    def python_version(self) -> str:
+        """The Python of a host for services that need a certain one: this machine's 3.10, or else the image's own."""
+        if self.python:
+            return _PYTHON.removeprefix("python")
+        own = sorted((image.root() / "usr/bin").glob("python3.[0-9]*[0-9]"))
+        return own[-1].name.removeprefix("python")
+
+
 def read() -> Machine:
     apt = sources.text(image.SUITE)
     pip, secret = sources.pip()

@@ -81,6 +81,8 @@ impl Resource<Site> for Machine {
 #[derive(Serialize)]
 struct Account {
     on: Ref<Machine>,
+    /// Accounts without which this one cannot be.
+    needs: Vec<Ref<Account>>,
 }
 
 impl Resource<Site> for Account {
@@ -97,6 +99,10 @@ impl Resource<Site> for Account {
 
     fn within(&self) -> Option<&Address> {
         Some(self.on.address())
+    }
+
+    fn needs(&self) -> Vec<&Address> {
+        self.needs.iter().map(Ref::address).collect()
     }
 
     async fn observe(site: &Site, _: &Inventory) -> Result<Vec<(String, Self::Observed)>> {
@@ -153,7 +159,7 @@ fn graph(size: u32) -> Graph<Site> {
     let mut graph = Graph::default();
     let machine = graph.add("m", Machine { size });
     for login in LOGINS {
-        graph.add(format!("m/{login}"), Account { on: machine.clone() });
+        graph.add(format!("m/{login}"), Account { on: machine.clone(), needs: Vec::new() });
     }
     graph
 }
@@ -181,4 +187,26 @@ async fn what_is_gathered_starts_together_and_what_is_carried_goes_with_its_carr
     let back = run(&site, &graph(2)).await;
     assert!(back.steps.iter().all(|step| step.within.is_none() && step.action.verb() == "create"));
     assert_eq!(back.steps.len(), LOGINS.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_of_a_plan_has_what_its_members_need_though_nothing_waits_for_it() {
+    let mut graph = Graph::default();
+    let machine = graph.add("m", Machine { size: 1 });
+    let mut account = |login: &str, needs| graph.add(format!("m/{login}"), Account { on: machine.clone(), needs });
+    let ada = account("ada", Vec::new());
+    let eve = account("eve", vec![ada.clone()]);
+    account("joe", vec![ada, eve]);
+    account("kim", Vec::new());
+    let site = Site { machines: Arc::default(), together: Arc::new(Barrier::new(1)) };
+    let plan = plan(KINDS, &graph, &observe(KINDS, &site).await.unwrap(), Selection::All);
+    let part = |login: &str| {
+        let part = graph.with_needs(|address| address.name == format!("m/{login}"));
+        plan.only(&|address| part.contains(address)).steps.iter().map(text).collect::<Vec<_>>()
+    };
+    assert_eq!(part("kim"), ["create machine/m", "create account/m/kim"]);
+    assert_eq!(part("eve"), ["create machine/m", "create account/m/ada", "create account/m/eve"]);
+    assert_eq!(part("joe")[1..], ["create account/m/ada", "create account/m/eve", "create account/m/joe"]);
+    // What is needed waits for nobody either: the world carries all of them out at once.
+    assert!(plan.steps[1..].iter().all(|step| step.waits.steps == [0].into()), "{plan:#?}");
 }
