@@ -94,6 +94,17 @@ fn sshd_is_put_right_whatever_was_read_before_our_file() {
         stack.converged();
     }
 
+    // One that comes with a cloud's image wins as soon as ours is gone; ours comes back, and it is left where it is.
+    stack.root(
+        "bastion",
+        &format!(
+            "rm {folder}/00-a.conf {folder}/00-infra.conf; printf 'PasswordAuthentication yes\nPermitRootLogin yes\n' >{folder}/05-cloud.conf; {reload}"
+        ),
+    );
+    assert!(takes_passwords(), "05-cloud.conf does not win");
+    heals(&stack, "true", &["update sshd/bastion PasswordAuthentication PermitRootLogin file"]);
+    assert!(!takes_passwords() && stack.root("bastion", &format!("ls {folder}")).contains("05-cloud.conf"));
+
     // A block that is read before ours wins, also where it is about people or places that nobody asks about.
     for (name, text, fields) in [
         ("00-b.conf", "Match all\\n KbdInteractiveAuthentication yes", "KbdInteractiveAuthentication read_first"),

@@ -64,6 +64,26 @@ fn who_left_is_deleted_where_the_spec_says_so() {
 }
 
 #[test]
+fn who_is_named_for_no_host_any_more_is_locked_out_there() {
+    let Some(stack) = Stack::both("ana\nbea\n") else { return };
+    let stack = stack.applied();
+    assert!(stack.lets_in("bea", "inner"));
+    // The line that let them in on one host is gone: that host is looked at all the same.
+    let text = stack.project.read("infra/hosts.yaml");
+    let at = text.rfind("    users: ../users.txt\n").expect("the inner host's line");
+    stack.project.write("infra/hosts.yaml", &text[..at]);
+    let steps = stack.steps();
+    assert_eq!(
+        steps,
+        ["delete host_user/inner/ana", "delete host_user/inner/bea", "delete sshd/inner", "delete sudoers/inner"]
+    );
+    stack.apply().expect(0);
+    // The bastion lets them pass as before, and the host behind it lets nobody in.
+    assert!(!stack.lets_in("bea", "inner") && !stack.lets_in("ana", "inner") && stack.lets_in("bea", "bastion"));
+    stack.converged();
+}
+
+#[test]
 fn keys_are_taken_back_one_by_one() {
     let Some(stack) = Stack::bastion("ana\n") else { return };
     for key in ["laptop", "phone"] {

@@ -2,10 +2,8 @@
 
 use std::{thread, time::Duration};
 
-use crate::support::{
-    cli::Run,
-    hosts::{Stack, until},
-};
+use super::servers::Second;
+use crate::support::hosts::{Stack, until};
 
 #[test]
 fn accounts_made_by_hand_are_not_touched() {
@@ -53,45 +51,6 @@ fn accounts_made_by_hand_are_not_touched() {
     stack.apply().expect(0);
     assert_eq!(stack.root("bastion", "id -nG karl"), "karl readers\n");
     stack.converged();
-}
-
-/// A second stack that has the bastion as a server of somebody else's; run in the network of the hosts' user, as
-/// servers are no part of the local cloud.
-struct Second<'a> {
-    stack: &'a Stack,
-}
-
-impl<'a> Second<'a> {
-    fn new(stack: &'a Stack, list: &str) -> Self {
-        let address = stack.project.output(&[], "instance/bastion.public_ip");
-        let key = stack.root("bastion", "cat /etc/ssh/ssh_host_ed25519_key.pub");
-        let key = key.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
-        let secret = format!(".infra/secrets/local-{}/admin.key", stack.name);
-        let private = stack.project.path(&secret);
-        let public = std::process::Command::new("ssh-keygen").arg("-y").arg("-f").arg(&private).output();
-        stack.project.write("admin.pub", &String::from_utf8(public.expect("ssh-keygen runs").stdout).expect("a key"));
-        std::fs::copy(private, stack.project.path("admin")).expect("the administrator's key");
-        for login in list.split_whitespace() {
-            stack.key(login);
-        }
-        stack.project.write("others.txt", list);
-        let spec = format!(
-            "stack: {}x\nregion: us-west-2\nkeys: {{ admin: {{ public_key: ../admin.pub }} }}\nhosts:\n  gate:\n    \
-             address: {address}\n    login: ubuntu\n    host_key: {key}\n    users: ../others.txt\n",
-            stack.name
-        );
-        std::fs::create_dir(stack.project.path("second")).expect("a writable project");
-        stack.project.write("second/hosts.yaml", &spec);
-        Self { stack }
-    }
-
-    fn run(&self, arguments: &[&str]) -> Run {
-        let program = crate::support::cli::program();
-        let program = program.to_str().expect("a path");
-        let spec = self.stack.project.path("second/hosts.yaml");
-        let all = [&[program, "-f", spec.to_str().expect("a path")], arguments].concat();
-        self.stack.lab.exec(&all).output().expect("it starts").into()
-    }
 }
 
 #[test]

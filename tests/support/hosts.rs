@@ -25,6 +25,8 @@ find /etc/passwd /etc/shadow /etc/group /etc/gshadow /etc/sudoers /etc/sudoers.d
     -type f ! -name lock -printf '%p %TY-%Tm-%Td %TT %m %u\n' -exec sha256sum {} \; | sort
 find /home -path '*/.ssh/*' -type f -printf '%p %TT %m %u\n' -exec sha256sum {} \; | sort
 ls /home
+systemctl show -p MainPID -p ActiveEnterTimestamp ssh
+sshd -T | sort | sha256sum
 ";
 
 /// A stack on the lab's cloud. It is destroyed with its hosts when the test is over.
@@ -138,6 +140,11 @@ impl Stack {
         let mut steps = self.local(&["users", "plan", "--json"]).expect(0).steps();
         steps.sort();
         steps
+    }
+
+    /// A folder with a short path, for sockets of the test's own.
+    pub fn sockets(&self) -> &Path {
+        self.sockets.path()
     }
 
     /// The folder in which the program keeps the ways to the hosts.

@@ -38,6 +38,16 @@ pub trait World: Send + Sync + Sized + 'static {
         Ok(())
     }
 
+    /// Called before steps that are carried out together ([`Resource::GATHERED`]) start: all of them that are due now.
+    fn due(&self, addresses: &[&Address]) {
+        let _ = addresses;
+    }
+
+    /// Called once such a step is over, however it ended: one that failed early never came to be carried out.
+    fn over(&self, address: &Address) {
+        let _ = address;
+    }
+
     /// How much longer reads may contradict this world's own recent writes, given what a read showed.
     /// `None` when the read agrees with them.
     ///

@@ -24,11 +24,29 @@ struct Site {
     machines: Arc<Mutex<BTreeMap<String, Standing>>>,
     /// Accounts are made only when so many are asked for at the same time.
     together: Arc<Barrier>,
+    /// What was announced before it started, and what was told to be over.
+    told: Arc<Mutex<Vec<String>>>,
 }
 
 impl World for Site {
     fn unread(&self) -> Self {
         self.clone()
+    }
+
+    fn due(&self, addresses: &[&Address]) {
+        let mut names: Vec<&str> = addresses.iter().map(|address| address.name.as_str()).collect();
+        names.sort_unstable();
+        self.told.lock().unwrap().push(format!("due {}", names.join(" ")));
+    }
+
+    fn over(&self, address: &Address) {
+        self.told.lock().unwrap().push(format!("over {}", address.name));
+    }
+}
+
+impl Site {
+    fn of(together: usize) -> Self {
+        Self { machines: Arc::default(), together: Arc::new(Barrier::new(together)), told: Arc::default() }
     }
 }
 
@@ -166,12 +184,16 @@ fn graph(size: u32) -> Graph<Site> {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_gathered_starts_together_and_what_is_carried_goes_with_its_carrier() {
-    let site = Site { machines: Arc::default(), together: Arc::new(Barrier::new(LOGINS.len())) };
+    let site = Site::of(LOGINS.len());
     let made = run(&site, &graph(1)).await;
     let machine = Address::new("machine", "m");
     let withins: Vec<_> = made.steps.iter().filter(|step| step.address.kind == "account").collect();
     assert_eq!(withins.len(), LOGINS.len());
     assert!(withins.iter().all(|step| step.within.as_ref() == Some(&machine)), "{withins:#?}");
+    // All that are due are announced at once, before the first of them begins, and each is told to be over.
+    let told = std::mem::take(&mut *site.told.lock().unwrap());
+    assert_eq!(told[0], "due m/ada m/eve m/joe m/kim m/lee");
+    assert_eq!(told[1..].iter().collect::<BTreeSet<_>>(), LOGINS.map(|login| format!("over m/{login}")).iter().collect());
     assert!(run(&site, &graph(1)).await.is_empty());
 
     // Another machine: its accounts are made anew, and none is deleted on the one that goes.
@@ -198,7 +220,7 @@ async fn a_part_of_a_plan_has_what_its_members_need_though_nothing_waits_for_it(
     let eve = account("eve", vec![ada.clone()]);
     account("joe", vec![ada, eve]);
     account("kim", Vec::new());
-    let site = Site { machines: Arc::default(), together: Arc::new(Barrier::new(1)) };
+    let site = Site::of(1);
     let plan = plan(KINDS, &graph, &observe(KINDS, &site).await.unwrap(), Selection::All);
     let part = |login: &str| {
         let part = graph.with_needs(|address| address.name == format!("m/{login}"));
