@@ -162,7 +162,10 @@ async fn healthy_once_started(
                 let lines = hosts.ask(&page.host, &page.age_script()).await?;
                 let left = page.may_start_for(&lines);
                 if !left.is_zero() {
-                    ui::say(&format!("Waiting for {} on {}, which was just started ({reason}) …", page.name, page.host));
+                    ui::say(&format!(
+                        "Waiting for {} on {}, which was just started ({reason}) …",
+                        page.name, page.host
+                    ));
                 }
                 *deadline.insert(Instant::now() + left)
             }

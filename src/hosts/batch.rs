@@ -88,7 +88,9 @@ impl Hosts {
     /// A step is over: where it failed before it came here, nobody waits for it any more.
     pub fn expect_no_more(&self, address: &Address) {
         let host = host_of(address);
-        self.look(host, |queue| drop(queue.expected.remove(address)));
+        self.look(host, |queue| {
+            queue.expected.remove(address);
+        });
     }
 
     /// Makes a change, together with all others that are due.

@@ -122,11 +122,8 @@ impl Files {
             }
             if matches!(place.at, At::Server { .. }) {
                 // A server's key may be one that its administrator has met before.
-                let _ = writeln!(
-                    text,
-                    "  UserKnownHostsFile {} ~/.ssh/known_hosts",
-                    quoted(&self.known_hosts(&place.at))
-                );
+                let _ =
+                    writeln!(text, "  UserKnownHostsFile {} ~/.ssh/known_hosts", quoted(&self.known_hosts(&place.at)));
             }
         }
         let _ = write!(

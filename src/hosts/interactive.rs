@@ -113,7 +113,10 @@ impl Hosts {
     pub async fn diagnose(&self, way: &Way, host: &str) -> Option<ConnectError> {
         let mut command = Command::new("ssh");
         // At ssh's own level: what a host says of an account that is closed is told at no lower one.
-        command.args(["-T", "-o", "BatchMode=yes", "-o", "LogLevel=INFO"]).args(way.arguments()).args(["--", host, "true"]);
+        command
+            .args(["-T", "-o", "BatchMode=yes", "-o", "LogLevel=INFO"])
+            .args(way.arguments())
+            .args(["--", host, "true"]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
         let output = command.output().await.ok()?;
         if output.status.code() != Some(i32::from(NO_CONNECTION)) {

@@ -150,7 +150,8 @@ impl Stack<'_> {
             return None;
         }
         let network = self.spec.network.as_ref().map(|network| network.cidr.value);
-        let facts = HostFacts { network: network.filter(|_| on.instance.is_some()), python: self.intent.python.clone() };
+        let facts =
+            HostFacts { network: network.filter(|_| on.instance.is_some()), python: self.intent.python.clone() };
         let HostSetup { packages, accounts, files, venvs, docker, services, forwards: _, health: _ } =
             services::setup(&host.services, &facts);
         let at = || origin(span);

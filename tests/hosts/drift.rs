@@ -128,7 +128,11 @@ fn sshd_is_put_right_whatever_was_read_before_our_file() {
         "permitrootlogin no\n"
     );
     // Our own file says everything twice: one of the two alone opens nothing, and is found all the same.
-    let ours = |line: &str| format!("sed -i 's/^{line}PasswordAuthentication no/{line}PasswordAuthentication yes/' {folder}/00-infra.conf; {reload}");
+    let ours = |line: &str| {
+        format!(
+            "sed -i 's/^{line}PasswordAuthentication no/{line}PasswordAuthentication yes/' {folder}/00-infra.conf; {reload}"
+        )
+    };
     stack.root("bastion", &ours(""));
     assert!(!takes_passwords());
     heals(&stack, "true", &["update sshd/bastion file"]);

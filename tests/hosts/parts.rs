@@ -12,13 +12,16 @@ fn a_person_comes_with_the_groups() {
         steps.sort();
         steps
     };
-    let bea = ["create host_group/bastion/analysts", "create host_group/bastion/readers", "create host_user/bastion/bea"];
+    let bea =
+        ["create host_group/bastion/analysts", "create host_group/bastion/readers", "create host_user/bastion/bea"];
     assert_eq!(part("host_user/bastion/bea"), bea);
     assert_eq!(part("host_user/bastion/caro"), ["create host_user/bastion/caro"]);
     assert_eq!(part("host_group/bastion/readers"), ["create host_group/bastion/readers"]);
     // Who may become root has an account by then.
     let sudoers = part("sudoers");
-    for step in ["create host_user/bastion/caro", "create host_group/bastion/analysts", "update sudoers/bastion allowed"] {
+    for step in
+        ["create host_user/bastion/caro", "create host_group/bastion/analysts", "update sudoers/bastion allowed"]
+    {
         assert!(sudoers.contains(&step.to_owned()), "{step} is not among {sudoers:?}");
     }
     stack.local(&["apply", "--only", "host_user/bastion/bea", "--yes"]).expect(0);

@@ -71,7 +71,21 @@ fn people_on_a_server_need_no_aws() {
     let audit = second.run(&["users", "audit", "--json"]).expect(0).json();
     let accounts = audit["gate"]["accounts"].as_array().expect("accounts").clone();
     assert!(accounts.iter().any(|account| account["login"] == "caro" && account["whose"] == "infra"), "{audit:#}");
-    assert_eq!(second.run(&["ssh", "--as", "caro", "-i", "people/caro", "--", "id -un"]).expect(0).out, "caro\n");
+    assert_eq!(
+        second
+            .run(&[
+                "ssh",
+                "--as",
+                "caro",
+                "-i",
+                stack.project.path("people/caro").to_str().expect("a path"),
+                "--",
+                "id -un"
+            ])
+            .expect(0)
+            .out,
+        "caro\n"
+    );
 
     // Another key than the spec's is nobody that we know.
     stack.key("other");
@@ -80,7 +94,10 @@ fn people_on_a_server_need_no_aws() {
     let other: Vec<String> = stack.public_key("other").split_whitespace().take(2).map(str::to_owned).collect();
     stack.project.edit("second/hosts.yaml", &pinned, &format!("    host_key: {}", other.join(" ")));
     for verb in [&["users", "apply", "--yes"][..], &["--trust-first", "users", "apply", "--yes"], &["verify"]] {
-        second.run(verb).expect(1).says(&["its host key is not the pinned one", "hint: either another machine answers"]);
+        second
+            .run(verb)
+            .expect(1)
+            .says(&["its host key is not the pinned one", "hint: either another machine answers"]);
     }
 }
 

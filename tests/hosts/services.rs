@@ -111,7 +111,9 @@ fn docker_runs_and_is_for_whom_the_spec_names() {
         ldd /bin/dash | grep -o '/[^ ]*' | while read -r file; do mkdir -p \"./${file%/*}\"; cp \"$file\" \"./$file\"; done
         tar -c . | docker import - box >/dev/null",
     );
-    let run = |login: &str| stack.login(login, "inner", &["docker run --rm --network none box /bin/sh -c 'echo from within'"]);
+    let run = |login: &str| {
+        stack.login(login, "inner", &["docker run --rm --network none box /bin/sh -c 'echo from within'"])
+    };
     assert_eq!(run("ana").expect(0).out, "from within\n");
     assert_ne!(run("bea").code, Some(0));
     // Back after a crash.
@@ -148,7 +150,8 @@ fn slow_airflow_is_healthy() {
     assert_eq!(seen, "0\n");
     // It is the administrator's, and nobody comes in without it.
     let ask = |login: &str| {
-        let script = format!("{login} curl -s -o /dev/null -w '%{{http_code}}' --config - http://{private}:8080/api/v1/dags");
+        let script =
+            format!("{login} curl -s -o /dev/null -w '%{{http_code}}' --config - http://{private}:8080/api/v1/dags");
         stack.root("inner", &script)
     };
     assert_eq!(ask(&format!("printf 'user = \"admin:%s\"\\n' \"$(cat {file})\" |")), "200");
@@ -169,7 +172,8 @@ airflow dags reserialize >/dev/null 2>&1",
         stack.root("inner", &format!("systemctl kill -s KILL {unit}"));
     }
     until("a healthy Airflow after SIGKILL", Duration::from_mins(5), || {
-        stack.root("inner", "systemctl is-active airflow-scheduler airflow-webserver || true") == "active\nactive\n" && healthy()
+        stack.root("inner", "systemctl is-active airflow-scheduler airflow-webserver || true") == "active\nactive\n"
+            && healthy()
     });
     stack.converged();
     // As one process, with the same database and password.

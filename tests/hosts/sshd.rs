@@ -147,12 +147,16 @@ fn at_no_moment_does_a_password_open_ssh() {
         seen(1);
         stack.apply().expect(0);
         seen(1);
-        stack.root("bastion", "sed -i 's/^PermitRootLogin no/PermitRootLogin yes/' /etc/ssh/sshd_config.d/00-infra.conf");
+        stack.root(
+            "bastion",
+            "sed -i 's/^PermitRootLogin no/PermitRootLogin yes/' /etc/ssh/sshd_config.d/00-infra.conf",
+        );
         stack.list(&format!("ana password={hash} groups=readers\nbea\n"));
         stack.apply().expect(0);
         seen(1);
         stack.root("bastion", WITHOUT);
-        let ssh = stack.wrapped_ssh(r#"if [ "$n" = 2 ]; then echo 'Permission denied (publickey).' >"$log"; exit 255; fi"#);
+        let ssh =
+            stack.wrapped_ssh(r#"if [ "$n" = 2 ]; then echo 'Permission denied (publickey).' >"$log"; exit 255; fi"#);
         let run: Run = stack.local_with(&ssh, &["users", "apply", "--yes"]).output().expect("it starts").into();
         run.expect(1).says(&["it was undone"]);
         seen(1);

@@ -51,7 +51,7 @@ fn a_connection_that_fails_in_the_middle_of_an_apply_is_explained() {
     let ssh = stack.wrapped_ssh(&format!(r#"printf '{changed}\n' >"$log"; exit 255"#));
     let run: Run = stack.local_with(&ssh, &["apply", "--yes"]).output().expect("it starts").into();
     run.expect(1).says(&[
-        "cannot create host_user/bastion/ana",
+        "host_user/bastion/ana",
         "cannot connect to bastion: its host key is not the pinned one",
         "and for the same reason",
         "hint: an instance keeps its keys for as long as it lives",
