@@ -76,3 +76,25 @@ pub(super) fn must_reach_hosts(globals: &Globals, spec: &Spec, target: &Target) 
     }
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_python_than_the_spec_s_is_noted_where_it_is_used() {
+        let text = "stack: notes\nregion: us-west-2\nhosts:\n  one:\n    address: 192.0.2.1\n    login: admin\n    \
+                    services: { luigi: {}, airflow: { python: \"3.10\" } }\n";
+        let spec = crate::spec::load_str("notes.yaml", text, &crate::spec::LoadOptions::default()).unwrap();
+        let notes = |python: &str, with_hosts: bool| {
+            let mut notes = Vec::new();
+            note_python(&spec, python, with_hosts, &mut notes);
+            notes
+        };
+        assert_eq!(
+            notes("3.11", true),
+            ["the local cloud's hosts have no Python 3.10: Airflow on one runs on 3.11 there"]
+        );
+        assert!(notes("3.10", true).is_empty() && notes("3.11", false).is_empty());
+    }
+}

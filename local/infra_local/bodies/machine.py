@@ -33,8 +33,8 @@ class Machine:
         """The Python of a host for services that need a certain one: this machine's 3.10, or else the image's own."""
         if self.python:
             return _PYTHON.removeprefix("python")
-        own = sorted((image.root() / "usr/bin").glob("python3.[0-9]*[0-9]"))
-        return own[-1].name.removeprefix("python")
+        own = [p.name.removeprefix("python") for p in (image.root() / "usr/bin").glob("python3.*")]
+        return max((v for v in own if v.removeprefix("3.").isdecimal()), key=lambda v: int(v.removeprefix("3.")))
 
 
 def read() -> Machine:
