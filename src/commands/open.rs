@@ -156,19 +156,14 @@ async fn healthy_once_started(
             Ok(took) => return Ok(Ok(took)),
             Err(reason) => reason,
         };
-        let deadline = match deadline {
-            Some(deadline) => deadline,
-            None => {
-                let lines = hosts.ask(&page.host, &page.age_script()).await?;
-                let left = page.may_start_for(&lines);
-                if !left.is_zero() {
-                    ui::say(&format!(
-                        "Waiting for {} on {}, which was just started ({reason}) …",
-                        page.name, page.host
-                    ));
-                }
-                *deadline.insert(Instant::now() + left)
+        let deadline = if let Some(deadline) = deadline {
+            deadline
+        } else {
+            let left = page.may_start_for(&hosts.ask(&page.host, &page.age_script()).await?);
+            if !left.is_zero() {
+                ui::say(&format!("Waiting for {} on {}, which was just started ({reason}) …", page.name, page.host));
             }
+            *deadline.insert(Instant::now() + left)
         };
         if Instant::now() >= deadline {
             return Ok(Err(reason));

@@ -142,7 +142,7 @@ hosts:
         }
         let within = pages[1].health.within;
         let left = |line: &str| pages[1].may_start_for(&[line.to_owned()]);
-        assert_eq!(left("SECONDS=20"), within - Duration::from_secs(20));
+        assert_eq!(left("SECONDS=20") + Duration::from_secs(20), within);
         // It was given its time already, or does not run at all.
         assert_eq!((left("SECONDS=86400"), pages[1].may_start_for(&[])), (Duration::ZERO, Duration::ZERO));
     }

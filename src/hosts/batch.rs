@@ -72,7 +72,9 @@ fn host_of(address: &Address) -> &str {
 
 impl std::fmt::Debug for Queue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Queue").field("waiting", &self.waiting.len()).field("busy", &self.busy).finish()
+        let Self { waiting, expected, busy } = self;
+        let mut told = f.debug_struct("Queue");
+        told.field("waiting", &waiting.len()).field("expected", expected).field("busy", busy).finish()
     }
 }
 
