@@ -102,7 +102,7 @@ fn sshd_is_put_right_whatever_was_read_before_our_file() {
         ),
     );
     assert!(takes_passwords(), "05-cloud.conf does not win");
-    heals(&stack, "true", &["update sshd/bastion PasswordAuthentication PermitRootLogin file"]);
+    heals(&stack, "true", &["update sshd/bastion AuthorizedKeysFile PasswordAuthentication PermitRootLogin file"]);
     assert!(!takes_passwords() && stack.root("bastion", &format!("ls {folder}")).contains("05-cloud.conf"));
 
     // A block that is read before ours wins, also where it is about people or places that nobody asks about.
