@@ -73,22 +73,25 @@ fn a_hash_of_ours_opens_a_real_login_by_password() {
 
 #[test]
 fn one_password_can_be_for_all_whose_line_names_none() {
-    let Some(stack) = Stack::bastion("ana sudo=password\nbea sudo=password password=none\n") else { return };
+    let Some(stack) = Stack::bastion("ana\nbea password=none\n") else { return };
     stack.project.write("shared.secret", SECRET);
     fs::set_permissions(stack.project.path("shared.secret"), PermissionsExt::from_mode(0o600)).expect("our own file");
     stack.edit("users: ../users.txt", "users: { file: ../users.txt, password: ../shared.secret }");
     let stack = stack.applied();
-    let sudo = |login: &str| {
-        feed(stack.person(login).args(["bastion", "sudo -k -S -p '' id -un"]), &format!("{SECRET}\n")).code == Some(0)
+    let sudo = |login: &str, password: &str| {
+        let input = format!("{password}\n");
+        feed(stack.person(login).args(["bastion", "sudo -k -S -p '' id -un"]), &input).code == Some(0)
     };
-    assert!(sudo("ana") && !sudo("bea"));
+    assert!(sudo("ana", SECRET) && !sudo("ana", "another"));
+    assert!(stack.root("bastion", "passwd -S bea").starts_with("bea L "));
     // A hash has another salt each time that it is made; the password is the same, and nothing is to be done.
     let before = stack.root("bastion", "grep ^ana: /etc/shadow");
     stack.converged();
-    stack.list("ana sudo=password\nbea sudo=password\n");
-    assert_eq!(stack.steps(), ["update host_user/bastion/bea password"]);
+    stack.list("ana\nbea\n");
+    // Who has a password is asked for it.
+    assert_eq!(stack.steps(), ["update host_user/bastion/bea password", "update sudoers/bastion allowed"]);
     stack.apply().expect(0);
-    assert!(sudo("ana") && sudo("bea"));
+    assert!(sudo("bea", SECRET) && !sudo("bea", "another"));
     assert_eq!(stack.root("bastion", "grep ^ana: /etc/shadow"), before);
     stack.converged();
 }
