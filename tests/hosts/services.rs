@@ -162,7 +162,7 @@ fn slow_airflow_is_healthy() {
         "cat >/var/lib/airflow/dags/noted.py <<'END'
 import datetime
 from airflow import DAG
-DAG('noted', start_date=datetime.datetime(2024, 1, 1), schedule=None)
+noted = DAG('noted', start_date=datetime.datetime(2024, 1, 1), schedule=None)
 END
 airflow dags reserialize >/dev/null 2>&1",
     );
