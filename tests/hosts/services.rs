@@ -120,8 +120,8 @@ fn docker_runs_and_is_for_whom_the_spec_names() {
     let pid = || stack.root("inner", "systemctl show -p MainPID --value docker").trim().to_owned();
     let before = pid();
     stack.root("inner", &format!("kill -KILL {before}"));
-    until("docker after SIGKILL", Duration::from_secs(60), || ![before.as_str(), "0"].contains(&pid().as_str()));
-    until("a container", Duration::from_secs(60), || run("ana").out == "from within\n");
+    until("docker after SIGKILL", Duration::from_mins(1), || ![before.as_str(), "0"].contains(&pid().as_str()));
+    until("a container", Duration::from_mins(1), || run("ana").out == "from within\n");
     stack.converged();
 }
 

@@ -137,7 +137,7 @@ fn at_no_moment_does_a_password_open_ssh() {
     let stop_even_if_it_fails = StopAtEnd(&stop);
     let seen = |more: usize| {
         let before = tries.load(Ordering::Relaxed);
-        until("attempts by password", Duration::from_secs(60), || tries.load(Ordering::Relaxed) >= before + more);
+        until("attempts by password", Duration::from_mins(1), || tries.load(Ordering::Relaxed) >= before + more);
     };
     thread::scope(|scope| {
         let _stops = stop_even_if_it_fails;

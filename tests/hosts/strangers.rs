@@ -86,7 +86,7 @@ fn two_stacks_share_a_host_and_take_turns() {
     until("the lock is held", Duration::from_secs(30), || told("ls /run/held 2>/dev/null"));
     thread::scope(|scope| {
         let apply = scope.spawn(|| stack.apply());
-        until("it waits for the lock", Duration::from_secs(60), || told("pgrep -x flock"));
+        until("it waits for the lock", Duration::from_mins(1), || told("pgrep -x flock"));
         assert!(!told("getent group later") && !apply.is_finished(), "it did not wait");
         stack.root("bastion", "touch /run/go-on");
         apply.join().expect("no panic").expect(0);
