@@ -17,7 +17,7 @@ demo: ## Brings the nyc311 platform up on the local cloud: plan, apply, verify, 
 test: ## Runs every test, on the strict local cloud and on stock moto
 	scripts/test
 
-test-hosts: ## Runs every test on real Linux hosts (root)
+test-hosts: ## Runs only the tests on real Linux hosts (root)
 	scripts/test-hosts
 
 bench: ## Prints the tables of calls, seconds, memory and round trips; people on hosts beside Ansible

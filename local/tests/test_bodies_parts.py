@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from infra_local.bodies import egress, gateway, image, names, relay, sources
+from infra_local.bodies import egress, gateway, image, machine, names, relay, sources
 from infra_local.bodies.network import ruleset
 from infra_local.bodies.wanted import Rule, Wanted
 
@@ -200,3 +200,22 @@ def test_the_images_place_depends_on_its_recipe(monkeypatch):
     before = image.folder()
     monkeypatch.setattr(image, "_PACKAGES", (*image._PACKAGES, "cowsay"))
     assert image.folder() != before and image.folder().parent == before.parent
+
+
+def test_the_python_that_hosts_have_is_this_machines_or_the_images_own(tmp_path, monkeypatch):
+    for name in ("python3", "python3.9", "python3.11", "python3.11-config"):
+        (tmp_path / "image/root/usr/bin").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "image/root/usr/bin" / name).touch()
+    monkeypatch.setattr(image, "folder", lambda: tmp_path / "image")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setattr(machine.sources, "authorities", str)
+    (tmp_path / "image/root/etc/ssl/certs").mkdir(parents=True)
+    (tmp_path / "image/root/etc/ssl/certs/ca-certificates.crt").touch()
+    assert machine.read().python is None and machine.read().python_version == "3.11"
+    own = tmp_path / "pyenv/versions/3.10.4"
+    for path in ("bin/python3.10", "lib/python3.10/os.py"):
+        (own / path).parent.mkdir(parents=True)
+        (own / path).touch()
+    assert machine.read().python == own and machine.read().python_version == "3.10"

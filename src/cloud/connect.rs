@@ -21,6 +21,8 @@ pub enum Target {
         lag: Duration,
         /// The socket by which its network is entered, where its hosts have bodies.
         gateway: Option<std::path::PathBuf>,
+        /// The Python that these hosts have for services which need a certain one: `3.10`.
+        python: Option<String>,
     },
 }
 
@@ -42,7 +44,7 @@ pub async fn connect(target: &Target, region: &str) -> anyhow::Result<Connection
             let loader = aws_config::defaults(BehaviorVersion::latest()).region(Region::new(region.to_owned()));
             (loader.load().await, Pace::AWS)
         }
-        Target::Local { endpoint, lag, gateway: _ } => (local(endpoint, region)?, Pace::local(*lag)),
+        Target::Local { endpoint, lag, gateway: _, python: _ } => (local(endpoint, region)?, Pace::local(*lag)),
     };
     let clients = clients(&config, matches!(target, Target::Local { .. }));
     tracing::debug!(region, ?target, "connecting");

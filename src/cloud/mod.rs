@@ -146,6 +146,14 @@ impl World for Cloud {
         self.journal.deleted(&address.to_string())
     }
 
+    fn due(&self, addresses: &[&Address]) {
+        self.hosts.expect(addresses);
+    }
+
+    fn over(&self, address: &Address) {
+        self.hosts.expect_no_more(address);
+    }
+
     fn unsettled(&self, seen: &dyn Fn(&str) -> bool) -> Option<Duration> {
         self.journal.unsettled(self.pace.consistency, seen)
     }

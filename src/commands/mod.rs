@@ -8,6 +8,7 @@ mod cp;
 mod destroy;
 mod examine;
 mod local;
+mod looks;
 mod open;
 mod output;
 mod pages;

@@ -40,7 +40,8 @@ pub struct Open {
     /// Starts no browser.
     #[arg(long)]
     no_browser: bool,
-    /// Asks once whether the service works, and says so: exits with 0 if it does, with 1 and the reason if not.
+    /// Asks whether the service works, and says so: exits with 0 if it does, with 1 and the reason if not. One that was
+    /// started a moment ago is given the time that it takes.
     #[arg(long, conflicts_with_all = ["port", "no_browser"])]
     status: bool,
 }
@@ -115,7 +116,7 @@ async fn tell(reach: &Reach, page: &Page) -> Result {
             carried.map_err(|error| reach.explain(error))?;
             Err("the connection was lost".to_owned())
         }
-        answer = healthy(here, &page.health) => answer,
+        answer = healthy_once_started(reach.hosts(), page, here) => answer.map_err(|error| reach.explain(error))?,
     };
     let Page { name, host, .. } = page;
     match answer {
@@ -140,6 +141,34 @@ async fn healthy(here: SocketAddr, health: &Health) -> std::result::Result<Durat
     match health.judge(answer.status, &answer.body) {
         None => Ok(began.elapsed()),
         Some(reason) => Err(reason),
+    }
+}
+
+/// Asks a service until it works, for as long as it may still be starting.
+async fn healthy_once_started(
+    hosts: &Hosts,
+    page: &Page,
+    here: SocketAddr,
+) -> anyhow::Result<std::result::Result<Duration, String>> {
+    let mut deadline = None;
+    loop {
+        let reason = match healthy(here, &page.health).await {
+            Ok(took) => return Ok(Ok(took)),
+            Err(reason) => reason,
+        };
+        let deadline = if let Some(deadline) = deadline {
+            deadline
+        } else {
+            let left = page.may_start_for(&hosts.ask(&page.host, &page.age_script()).await?);
+            if !left.is_zero() {
+                ui::say(&format!("Waiting for {} on {}, which was just started ({reason}) …", page.name, page.host));
+            }
+            *deadline.insert(Instant::now() + left)
+        };
+        if Instant::now() >= deadline {
+            return Ok(Err(reason));
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

@@ -1,5 +1,7 @@
 //! The pages that hosts have, and what there is to know about the services behind them.
 
+use std::time::Duration;
+
 use crate::{
     hosts::shell,
     spec::{Service, Spec, Table},
@@ -63,6 +65,33 @@ pub fn of(spec: &Spec) -> Vec<Page> {
 }
 
 impl Page {
+    /// Tells since how many seconds the unit runs that was started last; nothing where one does not run.
+    pub fn age_script(&self) -> String {
+        let units = shell::words(self.units.iter().copied());
+        format!(
+            "youngest=0
+for unit in {units}; do
+    case $(systemctl is-active \"$unit\" 2>/dev/null) in
+        activating) since=$(systemctl show -p InactiveExitTimestampMonotonic --value \"$unit\") ;;
+        active) since=$(systemctl show -p ActiveEnterTimestampMonotonic --value \"$unit\") ;;
+        *) exit 0 ;;
+    esac
+    if [ \"${{since:-0}}\" -gt \"$youngest\" ]; then youngest=$since; fi
+done
+up=$(cut -d . -f 1 /proc/uptime)
+printf 'SECONDS=%s\\n' $((up - youngest / 1000000))"
+        )
+    }
+
+    /// For how long the page's service may still be starting, by what the host told.
+    pub fn may_start_for(&self, lines: &[String]) -> Duration {
+        let seconds = lines.iter().find_map(|line| line.strip_prefix("SECONDS=")?.trim().parse::<i64>().ok());
+        // Clocks of hosts are read in whole seconds.
+        seconds.map_or(Duration::ZERO, |seconds| {
+            self.health.within.saturating_sub(Duration::from_secs(seconds.try_into().unwrap_or_default()))
+        })
+    }
+
     /// Tells the state of the page's units, and of those that do not run what they said last.
     pub fn state_script(&self) -> String {
         let units = shell::words(self.units.iter().copied());
@@ -107,8 +136,15 @@ hosts:
         assert_eq!(names, [("luigi", 9082, None), ("airflow", 8080, Some("boss"))]);
         assert!(pages[0].units.contains(&"luigid.service"), "{:?}", pages[0].units);
         assert!(!pages[0].units.iter().any(|unit| unit.starts_with("airflow")), "{:?}", pages[0].units);
-        let syntax = std::process::Command::new("sh").args(["-n", "-c", &pages[0].state_script()]).status();
-        assert!(syntax.expect("sh is installed").success());
+        for script in [pages[0].state_script(), pages[0].age_script()] {
+            let syntax = std::process::Command::new("sh").args(["-n", "-c", &script]).status();
+            assert!(syntax.expect("sh is installed").success(), "{script}");
+        }
+        let within = pages[1].health.within;
+        let left = |line: &str| pages[1].may_start_for(&[line.to_owned()]);
+        assert_eq!(left("SECONDS=20") + Duration::from_secs(20), within);
+        // It was given its time already, or does not run at all.
+        assert_eq!((left("SECONDS=86400"), pages[1].may_start_for(&[])), (Duration::ZERO, Duration::ZERO));
     }
 
     #[test]

@@ -87,7 +87,9 @@ impl Reach {
         for place in self.hosts().places().values() {
             let pinned = match &place.at {
                 At::Server { .. } => !self.session.local,
-                At::Instance => self.instance(&place.name).is_some_and(|it| self.hosts().files().is_pinned(&it.id)),
+                at @ At::Instance => {
+                    self.instance(&place.name).is_some_and(|it| self.hosts().files().is_pinned(at, &it.id))
+                }
             };
             if pinned && let Err(error) = locate(cloud, &self.known, place, None).await {
                 tracing::debug!(host = place.name, %error, "left out of the configuration");

@@ -11,6 +11,7 @@ use crate::{
     cloud::Cloud,
     cluster::explain,
     error::{Failure, Result},
+    hosts::ConnectError,
     resources::ClusterEnded,
     ui::{self, plan::counted, progress::Form},
 };
@@ -155,6 +156,9 @@ async fn failed(session: &Session, plan: &Plan, outcome: &Outcome) -> Failure {
         for error in failure.error.chain().filter_map(|cause| cause.downcast_ref()) {
             hints.extend(session.cloud.obstacles(error, step.id.as_deref()).await);
             hints.extend(crate::cloud::advice(error));
+        }
+        for error in failure.error.chain().filter_map(|cause| cause.downcast_ref::<ConnectError>()) {
+            hints.extend(session.cloud.hosts.advice(error));
         }
     }
     message.push(format!(

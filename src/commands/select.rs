@@ -12,7 +12,7 @@ use crate::{
 /// Which part of the stack.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Only {
-    /// Only this resource, with what it waits for; may be repeated. `subnet/private`, or `subnet` for all of a kind.
+    /// Only this resource, with what it needs; may be repeated. `subnet/private`, or `subnet` for all of a kind.
     #[arg(long = "only", value_name = "ADDRESS")]
     pub addresses: Vec<String>,
 }
@@ -36,7 +36,8 @@ impl Only {
             }
         }
         let chosen = |address: &Address| self.addresses.iter().any(|wanted| names(wanted, &address.to_string()));
-        Ok(plan.only(&chosen))
+        let part = desired.with_needs(chosen);
+        Ok(plan.only(&|address| chosen(address) || part.contains(address)))
     }
 }
 

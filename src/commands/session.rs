@@ -8,7 +8,11 @@ use std::{
 
 use engine::{Address, Graph, Inventory, Kind, Plan, Resource, Selection};
 
-use super::{Globals, region};
+use super::{
+    Globals,
+    looks::{is_on_aws, must_reach_hosts, note_python, reaches_hosts},
+    region,
+};
 use crate::{
     cloud::{Cloud, Connection, Journal, Target, connect, offline},
     cluster::cost,
@@ -16,11 +20,14 @@ use crate::{
     hosts::{Access, Gateway, Hosts},
     local,
     resources::{self, EmrCluster, KeyPair, REGISTRY},
-    spec::{self, KeySource, LoadOptions, Place, Spec},
+    spec::{self, KeySource, LoadOptions, Spec},
     stacks::{self, ClusterWish, Intent},
     ui::{self, plan::Heading},
     workspace::{Lock, Workspace},
 };
+
+/// The realm of a stack that nothing on AWS is asked for, and of the keys that servers must show.
+const SERVERS: &str = "servers";
 
 /// A stack, ready to be read and changed.
 pub struct Session {
@@ -133,13 +140,13 @@ impl Session {
         }
         let target = if globals.local { local::ensure_up(&workspace).await? } else { Target::Aws };
         let on_aws = match scope {
-            Scope::People => spec.hosts.values().any(|host| host.users.is_some() && host.instance().is_some()),
+            Scope::People => spec.hosts.values().any(|host| host.users.is_some() && is_on_aws(&spec, host)),
             Scope::Platform | Scope::Cloud | Scope::Cluster => spec.needs_aws(),
-            Scope::Reach => spec.hosts.values().any(|host| host.instance().is_some()),
+            Scope::Reach => spec.hosts.values().any(|host| is_on_aws(&spec, host)),
         };
         let connection: Connection = if on_aws { connect(&target, &spec.region).await? } else { offline(&spec.region) };
         let realm = match (on_aws, globals.local) {
-            (false, _) => "servers".to_owned(),
+            (false, _) => SERVERS.to_owned(),
             (true, true) => "local".to_owned(),
             (true, false) => format!("{}-{}", connection.account, *spec.region),
         };
@@ -162,6 +169,11 @@ impl Session {
             Scope::Reach => must_reach_hosts(globals, &spec, &target)?,
             Scope::Platform | Scope::People => reaches_hosts(globals, &spec, &target, &mut notes),
         };
+        let mut intent = Intent { hosts: with_hosts, ..Intent::default() };
+        if let Target::Local { python: Some(python), .. } = &target {
+            note_python(&spec, python, with_hosts, &mut notes);
+            intent.python = Some(python.clone());
+        }
         let mut cloud = Cloud::new(&connection, names, journal);
         if with_hosts {
             let gateway = match target {
@@ -172,12 +184,12 @@ impl Session {
             };
             let gateway = gateway.transpose()?;
             let folder = workspace.hosts(&realm, &spec.stack)?;
-            let access = Access { folder, gateway, trust_first: globals.trust_first };
+            let servers = workspace.hosts(SERVERS, &spec.stack)?;
+            let access = Access { folder, servers, gateway, trust_first: globals.trust_first };
             let places = stacks::places(&spec, &cloud.names);
             cloud = cloud.with_hosts(Hosts::new(&spec.stack, places, access));
         }
         let flags = flags(globals, &file);
-        let intent = Intent { hosts: with_hosts, ..Intent::default() };
         let kinds = kinds(scope, on_aws);
         Ok(Self { spec, file, cloud, local: globals.local, kinds, intent, flags, notes, _lock: lock })
     }
@@ -326,56 +338,6 @@ fn kinds(scope: Scope, on_aws: bool) -> Vec<Kind<Cloud>> {
             REGISTRY.iter().filter(wanted).copied().collect()
         }
     }
-}
-
-/// Whether what is on the hosts can be looked at; says why not.
-fn reaches_hosts(globals: &Globals, spec: &Spec, target: &Target, notes: &mut Vec<String>) -> bool {
-    let configured = |name: &str, host: &spec::Host| {
-        host.users.is_some() || !host.services.is_empty() || spec.reaper() == Some(name)
-    };
-    let hosts = spec.hosts.iter().filter(|(name, host)| configured(name, host));
-    let hosts: Vec<&spec::Host> = hosts.map(|(_, host)| &host.value).collect();
-    if hosts.is_empty() {
-        return false;
-    }
-    if globals.no_hosts {
-        notes.push("what is on the hosts (users, services) was left out (--no-hosts)".into());
-        return false;
-    }
-    if let Target::Local { gateway, .. } = target {
-        if hosts.iter().any(|host| matches!(host.place, Place::Server(_))) {
-            notes.push(
-                "servers with an `address` are no part of the local cloud, and what is on the hosts was left out"
-                    .into(),
-            );
-            return false;
-        }
-        if gateway.is_none() {
-            notes.push(
-                "the local cloud's hosts have no bodies, so that what is on them (users, services) was left out: \
-                 `infra local up --hosts` gives them some"
-                    .into(),
-            );
-            return false;
-        }
-    }
-    true
-}
-
-/// For a verb that is of no use without hosts; it says itself which of them are servers.
-fn must_reach_hosts(globals: &Globals, spec: &Spec, target: &Target) -> Result<bool> {
-    if spec.hosts.is_empty() {
-        return Err(Failure::new("the spec has no hosts"));
-    }
-    if globals.no_hosts {
-        return Err(Failure::new("--no-hosts leaves out what this command is about"));
-    }
-    let no_bodies = matches!(target, Target::Local { gateway: None, .. });
-    if no_bodies && spec.hosts.values().any(|host| host.instance().is_some()) {
-        return Err(Failure::new("the local cloud's hosts have no bodies, so that nobody can log in on them")
-            .hint("`infra local up --hosts` gives them some"));
-    }
-    Ok(true)
 }
 
 /// This program, for ssh to run.

@@ -7,7 +7,7 @@ use clap::Args;
 use super::{Globals, reach::Reach};
 use crate::{
     error::{Failure, Result},
-    hosts::{self, Ended, Way},
+    hosts::{self, ConnectError, ConnectFailure, Ended, Way},
 };
 
 /// Logs in on a host of the stack, by its name and through its bastion, or runs a command there.
@@ -54,13 +54,21 @@ impl Login {
     }
 
     /// Explains a refusal to somebody who is not the administrator.
-    fn refused(&self, host: &str) -> Option<String> {
-        let login = self.login.as_ref()?;
-        let key = match &self.identity {
-            Some(file) => format!("with {}", file.display()),
-            None => "with the keys that your ssh has (`-i FILE` names one)".to_owned(),
-        };
-        Some(format!("{host} does not let `{login}` in {key}; is its public half in the spec, and applied?"))
+    fn explain(&self, error: &ConnectError) -> Option<String> {
+        let (login, host) = (self.login.as_ref()?, &error.host);
+        match error.kind {
+            ConnectFailure::Refused => {
+                let key = match &self.identity {
+                    Some(file) => format!("with {}", file.display()),
+                    None => "with the keys that your ssh has (`-i FILE` names one)".to_owned(),
+                };
+                Some(format!("{host} does not let `{login}` in {key}; is its public half in the spec, and applied?"))
+            }
+            ConnectFailure::Closed => Some(format!(
+                "the account of `{login}` is closed on {host}: `expires=` in the list of its users says from when on"
+            )),
+            _ => None,
+        }
     }
 }
 
@@ -103,10 +111,7 @@ pub(super) async fn outcome(
     for host in hosts.iter().flat_map(|host| reach.chain(host)) {
         let Some(error) = reach.hosts().diagnose(way, &host).await else { continue };
         failure.message = error.to_string();
-        failure.hints = match login.refused(&error.host) {
-            Some(hint) if error.kind == crate::hosts::ConnectFailure::Refused => vec![hint],
-            _ => reach.hosts().advice(&error),
-        };
+        failure.hints = login.explain(&error).map_or_else(|| reach.hosts().advice(&error), |hint| vec![hint]);
         break;
     }
     Err(failure)

@@ -10,6 +10,7 @@ impl Hosts {
             ConnectFailure::ChangedKey => self.changed_key(place),
             ConnectFailure::UnknownKey => unknown_key(place),
             ConnectFailure::Refused => refused(place),
+            ConnectFailure::Closed => closed(place),
             ConnectFailure::Silent => silent(place),
         }
     }
@@ -19,7 +20,7 @@ impl Hosts {
         let endpoint = self.endpoint(name);
         let alias = endpoint.as_ref().map_or_else(|| name.clone(), |endpoint| endpoint.alias.clone());
         let address = endpoint.map_or_else(String::new, |endpoint| format!(" at {}", endpoint.address));
-        let pins = self.files().known_hosts();
+        let pins = self.files().known_hosts(&place.at);
         let pins = pins.display();
         match &place.at {
             At::Instance => vec![
@@ -77,6 +78,11 @@ fn refused(place: &Place) -> Vec<String> {
         )],
         None => vec![format!("{name} was shown what your ssh has for `{login}`; `ssh-add -l` lists it")],
     }
+}
+
+fn closed(place: &Place) -> Vec<String> {
+    let Place { name, login, .. } = place;
+    vec![format!("`chage -E -1 {login}`, as root on {name}'s console, opens its administrator's account again")]
 }
 
 fn silent(place: &Place) -> Vec<String> {

@@ -1,12 +1,12 @@
 //! All that is to be changed on a host at one time, in one script.
 //!
-//! Steps come from the engine one by one, each in its own task; they are gathered for a moment, put in order, and sent
-//! as one script that tells how each of them went. A step that fails takes down those that need it, and no others.
+//! The engine announces all steps that are due; they come one by one, and once all are there they are put in order and
+//! sent as one script that tells how each of them went. One that needs another must not be sent before it, so that
+//! nobody is sent while somebody is expected. A step that fails takes down those that need it, and no others.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
-    time::Duration,
 };
 
 use anyhow::{Context, anyhow, bail};
@@ -15,10 +15,7 @@ use engine::Address;
 use openssh::Session;
 use tokio::sync::oneshot;
 
-use super::{BOOT_PATIENCE, Hosts, OWNED, PATIENCE, guard, lock, shell};
-
-/// How long to wait for further steps: those that are due are all there within a fraction of it.
-const GATHER: Duration = Duration::from_millis(15);
+use super::{BOOT_PATIENCE, ConnectError, Hosts, OWNED, PATIENCE, guard, lock, shell};
 
 /// One step's part of a host's script.
 #[derive(Clone, Debug)]
@@ -46,40 +43,81 @@ struct Waiting {
 #[derive(Default)]
 pub(super) struct Queue {
     waiting: Vec<Waiting>,
+    /// Steps that are due, and have not come yet.
+    expected: BTreeSet<Address>,
     busy: bool,
+}
+
+impl Queue {
+    /// Whether somebody has to be started who sends what waits.
+    fn starts(&mut self) -> bool {
+        let starts = !self.busy && self.expected.is_empty() && !self.waiting.is_empty();
+        self.busy |= starts;
+        starts
+    }
+
+    /// What is to be sent now; whoever gets nothing is done.
+    fn take(&mut self) -> Vec<Waiting> {
+        let complete = self.expected.is_empty();
+        let waiting = if complete { std::mem::take(&mut self.waiting) } else { Vec::new() };
+        self.busy = !waiting.is_empty();
+        waiting
+    }
+}
+
+/// The host that something stands on: `bastion` of `host_user/bastion/ana`.
+fn host_of(address: &Address) -> &str {
+    address.name.split('/').next().unwrap_or(&address.name)
 }
 
 impl std::fmt::Debug for Queue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Queue").field("waiting", &self.waiting.len()).field("busy", &self.busy).finish()
+        let Self { waiting, expected, busy } = self;
+        let mut told = f.debug_struct("Queue");
+        told.field("waiting", &waiting.len()).field("expected", expected).field("busy", busy).finish()
     }
 }
 
 impl Hosts {
-    /// Makes a change, together with all others that are asked for at the same time.
+    /// Takes note of steps that are due: what comes for a host is sent once all of them are there.
+    pub fn expect(&self, addresses: &[&Address]) {
+        let mut queues = lock(&self.shared.queues);
+        for address in addresses {
+            queues.entry(host_of(address).to_owned()).or_default().expected.insert((*address).clone());
+        }
+    }
+
+    /// A step is over: where it failed before it came here, nobody waits for it any more.
+    pub fn expect_no_more(&self, address: &Address) {
+        let host = host_of(address);
+        self.look(host, |queue| {
+            queue.expected.remove(address);
+        });
+    }
+
+    /// Makes a change, together with all others that are due.
     pub async fn change(&self, host: &str, change: Change) -> anyhow::Result<()> {
         let (done, wait) = oneshot::channel();
-        {
-            let mut queues = lock(&self.shared.queues);
-            let queue = queues.entry(host.to_owned()).or_default();
+        self.look(host, |queue| {
+            queue.expected.remove(&change.address);
             queue.waiting.push(Waiting { change, done });
-            if !queue.busy {
-                queue.busy = true;
-                tokio::spawn(self.clone().drain(host.to_owned()));
-            }
-        }
+        });
         wait.await.context("the host's script was not run")?
+    }
+
+    /// Does something to a host's queue, and has it sent if it is complete then.
+    fn look(&self, host: &str, change: impl FnOnce(&mut Queue)) {
+        let mut queues = lock(&self.shared.queues);
+        let queue = queues.entry(host.to_owned()).or_default();
+        change(queue);
+        if queue.starts() {
+            tokio::spawn(self.clone().drain(host.to_owned()));
+        }
     }
 
     async fn drain(self, host: String) {
         loop {
-            tokio::time::sleep(GATHER).await;
-            let waiting = {
-                let mut queues = lock(&self.shared.queues);
-                let queue = queues.entry(host.clone()).or_default();
-                queue.busy = !queue.waiting.is_empty();
-                std::mem::take(&mut queue.waiting)
-            };
+            let waiting = lock(&self.shared.queues).entry(host.clone()).or_default().take();
             if waiting.is_empty() {
                 return;
             }
@@ -127,15 +165,15 @@ impl Hosts {
                 ran
             }
             Ok(None) => Err(anyhow!("{host}: the connection is gone")),
-            Err(error) => Err(anyhow!("{error:#}")),
+            Err(error) => Err(again(error)),
         };
         let why = match result {
-            _ if busy => format!("{host}: another infra is changing it"),
-            Ok(()) => format!("{host}: the script told nothing about this step"),
-            Err(error) => format!("{error:#}"),
+            _ if busy => anyhow!("{host}: another infra is changing it"),
+            Ok(()) => anyhow!("{host}: the script told nothing about this step"),
+            Err(error) => error,
         };
         for step in open.into_values() {
-            let _ = step.done.send(Err(anyhow!(why.clone())));
+            let _ = step.done.send(Err(again(&why)));
         }
     }
 
@@ -158,6 +196,15 @@ impl Hosts {
             Err(_) => format!("the host undoes it by itself within {} seconds", guard::UNDO_SECONDS),
         };
         Err(error.context(format!("after the change, {host} let nobody in by a second connection; {undone}")))
+    }
+}
+
+/// An error once more, for another step: as text, but where no connection was made as what it is, so that whoever tells
+/// it can say what to do.
+fn again(error: &anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<ConnectError>() {
+        Some(refused) => refused.clone().into(),
+        None => anyhow!("{error:#}"),
     }
 }
 
@@ -252,4 +299,55 @@ fn script(stack: &str, steps: &[Waiting]) -> String {
         text.push('\n');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(kind: &'static str, name: &str) -> Address {
+        Address::new(kind, name)
+    }
+
+    fn waiting(address: &Address) -> Waiting {
+        let change = Change {
+            address: address.clone(),
+            rank: 0,
+            needs: Vec::new(),
+            libraries: &[],
+            script: String::new(),
+            guarded: false,
+        };
+        Waiting { change, done: oneshot::channel().0 }
+    }
+
+    #[test]
+    fn nobody_is_sent_while_somebody_is_expected() {
+        let (group, user, late) =
+            (address("host_group", "h/all"), address("host_user", "h/ana"), address("host_user", "h/bea"));
+        let mut queue = Queue { expected: BTreeSet::from([group.clone(), user.clone()]), ..Queue::default() };
+        // The one that needs the other comes first, by however much.
+        queue.expected.remove(&user);
+        queue.waiting.push(waiting(&user));
+        assert!(!queue.starts() && queue.take().is_empty());
+        queue.expected.remove(&group);
+        queue.waiting.push(waiting(&group));
+        assert!(queue.starts() && !queue.starts(), "started once");
+        assert_eq!(queue.take().len(), 2);
+        // While these are sent, others become due.
+        queue.expected.insert(late.clone());
+        queue.waiting.push(waiting(&user));
+        assert!(!queue.starts() && queue.take().is_empty());
+        // One that failed on its way is waited for no more.
+        queue.expected.remove(&late);
+        assert!(queue.starts());
+        assert_eq!(queue.take().len(), 1);
+        assert!(queue.take().is_empty() && !queue.starts());
+    }
+
+    #[test]
+    fn what_stands_on_a_host_names_it() {
+        assert_eq!(host_of(&address("host_user", "bastion/ana")), "bastion");
+        assert_eq!(host_of(&address("sshd", "bastion")), "bastion");
+    }
 }

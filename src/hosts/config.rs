@@ -19,16 +19,18 @@ pub const CONNECT_SECONDS: u64 = 10;
 /// After how many idle seconds a connection is tried; three tries without an answer end it.
 const ALIVE_SECONDS: u64 = 60;
 
-/// The stack's folder of connection files.
+/// The stack's connection files.
 #[derive(Clone, Debug, Default)]
 pub struct Files {
     folder: PathBuf,
+    servers: PathBuf,
 }
 
 impl Files {
-    /// The files in `folder`.
-    pub fn new(folder: PathBuf) -> Self {
-        Self { folder }
+    /// The files in `folder`. The keys of servers are in the folder `servers`: it is the same for verbs that ask AWS and
+    /// for those that need not, so that a key which one of them was told to believe is known to all.
+    pub fn new(folder: PathBuf, servers: PathBuf) -> Self {
+        Self { folder, servers }
     }
 
     /// The configuration.
@@ -36,34 +38,38 @@ impl Files {
         self.folder.join("ssh_config")
     }
 
-    /// The pinned host keys.
-    pub fn known_hosts(&self) -> PathBuf {
-        self.folder.join("known_hosts")
+    /// The pinned keys of instances, or of servers.
+    pub fn known_hosts(&self, at: &At) -> PathBuf {
+        let folder = match at {
+            At::Instance => &self.folder,
+            At::Server { .. } => &self.servers,
+        };
+        folder.join("known_hosts")
     }
 
     /// True when keys are pinned under `alias`.
-    pub fn is_pinned(&self, alias: &str) -> bool {
-        self.pinned(alias).next().is_some()
+    pub fn is_pinned(&self, at: &At, alias: &str) -> bool {
+        self.pinned(at, alias).next().is_some()
     }
 
     /// The keys that are pinned under `alias`: `ssh-ed25519 AAAA…`.
-    pub fn pinned(&self, alias: &str) -> impl Iterator<Item = String> {
-        let text = std::fs::read_to_string(self.known_hosts()).unwrap_or_default();
+    pub fn pinned(&self, at: &At, alias: &str) -> impl Iterator<Item = String> {
+        let text = std::fs::read_to_string(self.known_hosts(at)).unwrap_or_default();
         let prefix = format!("{alias} ");
         let lines: Vec<String> = text.lines().filter_map(|line| Some(line.strip_prefix(&prefix)?.to_owned())).collect();
         lines.into_iter()
     }
 
     /// Pins `keys` under `alias`, in place of all that was pinned there.
-    pub fn pin(&self, alias: &str, keys: &[String]) -> anyhow::Result<()> {
-        let text = std::fs::read_to_string(self.known_hosts()).unwrap_or_default();
+    pub fn pin(&self, at: &At, alias: &str, keys: &[String]) -> anyhow::Result<()> {
+        let text = std::fs::read_to_string(self.known_hosts(at)).unwrap_or_default();
         let prefix = format!("{alias} ");
         let mut text: String =
             text.lines().filter(|line| !line.starts_with(&prefix)).flat_map(|line| [line, "\n"]).collect();
         for key in keys {
             let _ = writeln!(text, "{alias} {key}");
         }
-        self.write(&self.known_hosts(), &text)
+        self.write(&self.known_hosts(at), &text)
     }
 
     /// Writes the configuration of all hosts whose endpoint is known.
@@ -74,6 +80,11 @@ impl Files {
         gateway: Option<&Gateway>,
     ) -> anyhow::Result<()> {
         let text = self.text(places, endpoints, gateway);
+        if places.values().any(|place| matches!(place.at, At::Server { .. })) {
+            // Where ssh is to believe at the first meeting, it makes the file and no folder.
+            crate::workspace::private_folder(&self.servers)
+                .with_context(|| format!("cannot make the folder {}", self.servers.display()))?;
+        }
         // Another infra may be reading it: unchanged stays untouched.
         if std::fs::read_to_string(self.config()).is_ok_and(|current| current == text) {
             return Ok(());
@@ -111,7 +122,8 @@ impl Files {
             }
             if matches!(place.at, At::Server { .. }) {
                 // A server's key may be one that its administrator has met before.
-                let _ = writeln!(text, "  UserKnownHostsFile {} ~/.ssh/known_hosts", quoted(&self.known_hosts()));
+                let _ =
+                    writeln!(text, "  UserKnownHostsFile {} ~/.ssh/known_hosts", quoted(&self.known_hosts(&place.at)));
             }
         }
         let _ = write!(
@@ -119,7 +131,7 @@ impl Files {
             "\nHost *\n  BatchMode yes\n  ConnectTimeout {CONNECT_SECONDS}\n  ServerAliveInterval {ALIVE_SECONDS}\n  \
              StrictHostKeyChecking yes\n  UserKnownHostsFile {}\n  GlobalKnownHostsFile /dev/null\n  \
              UpdateHostKeys no\n  ForwardAgent no\n  LogLevel ERROR\n",
-            quoted(&self.known_hosts())
+            quoted(&self.known_hosts(&At::Instance))
         );
         text
     }
@@ -127,9 +139,10 @@ impl Files {
     /// Writes one of the files, readable by its owner alone.
     pub(super) fn write(&self, path: &Path, text: &str) -> anyhow::Result<()> {
         let write = || -> std::io::Result<()> {
-            crate::workspace::private_folder(&self.folder)?;
+            let folder = path.parent().unwrap_or(&self.folder);
+            crate::workspace::private_folder(folder)?;
             // A temporary file is 0600.
-            let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
             file.write_all(text.as_bytes())?;
             file.persist(path)?;
             Ok(())
@@ -171,7 +184,7 @@ mod tests {
     #[test]
     fn ssh_itself_reads_the_configuration_as_it_is_meant() {
         let folder = tempfile::tempdir().unwrap();
-        let files = Files::new(folder.path().join("a folder"));
+        let files = Files::new(folder.path().join("a folder"), folder.path().join("a folder of servers"));
         let server = At::Server { address: "example.org".into(), port: 2222, host_key: None };
         let places = BTreeMap::from([
             place("bastion", None, At::Instance),
@@ -204,18 +217,29 @@ mod tests {
         assert!(inner.contains("proxyjump bastion") && !inner.contains("proxycommand"), "{inner}");
         let old = read("old");
         let known = old.lines().find(|line| line.starts_with("userknownhostsfile")).unwrap();
-        assert!(known.contains("a folder/known_hosts ") && known.ends_with("/.ssh/known_hosts"), "{known}");
+        assert!(known.contains("a folder of servers/known_hosts ") && known.ends_with("/.ssh/known_hosts"), "{known}");
+        assert!(folder.path().join("a folder of servers").is_dir(), "ssh makes none");
+        for read in [&bastion, &inner] {
+            assert!(read.contains("a folder/known_hosts\n") && read.contains("serveraliveinterval 60\n"), "{read}");
+        }
     }
 
     #[test]
     fn pins_replace_each_other_by_alias() {
         let folder = tempfile::tempdir().unwrap();
-        let files = Files::new(folder.path().to_owned());
-        assert!(!files.is_pinned("i-1"));
-        files.pin("i-1", &["ssh-ed25519 AAAA".into(), "ssh-rsa BBBB".into()]).unwrap();
-        files.pin("i-12", &["ssh-ed25519 CCCC".into()]).unwrap();
-        files.pin("i-1", &["ssh-ed25519 DDDD".into()]).unwrap();
-        assert_eq!(files.pinned("i-1").collect::<Vec<_>>(), ["ssh-ed25519 DDDD"]);
-        assert_eq!(files.pinned("i-12").collect::<Vec<_>>(), ["ssh-ed25519 CCCC"]);
+        let servers = folder.path().join("servers");
+        let files = Files::new(folder.path().join("one"), servers.clone());
+        let at = At::Instance;
+        assert!(!files.is_pinned(&at, "i-1"));
+        files.pin(&at, "i-1", &["ssh-ed25519 AAAA".into(), "ssh-rsa BBBB".into()]).unwrap();
+        files.pin(&at, "i-12", &["ssh-ed25519 CCCC".into()]).unwrap();
+        files.pin(&at, "i-1", &["ssh-ed25519 DDDD".into()]).unwrap();
+        assert_eq!(files.pinned(&at, "i-1").collect::<Vec<_>>(), ["ssh-ed25519 DDDD"]);
+        assert_eq!(files.pinned(&at, "i-12").collect::<Vec<_>>(), ["ssh-ed25519 CCCC"]);
+        // A server's are the same for all that the stack is managed from; an instance's are not.
+        let server = At::Server { address: "example.org".into(), port: 22, host_key: None };
+        files.pin(&server, "example.org", &["ssh-ed25519 EEEE".into()]).unwrap();
+        let other = Files::new(folder.path().join("other"), servers);
+        assert!(other.is_pinned(&server, "example.org") && !other.is_pinned(&at, "i-1"));
     }
 }

@@ -112,7 +112,11 @@ impl Hosts {
     /// Why `host` cannot be connected to this way; nothing where it can.
     pub async fn diagnose(&self, way: &Way, host: &str) -> Option<ConnectError> {
         let mut command = Command::new("ssh");
-        command.args(["-T", "-o", "BatchMode=yes"]).args(way.arguments()).args(["--", host, "true"]);
+        // At ssh's own level: what a host says of an account that is closed is told at no lower one.
+        command
+            .args(["-T", "-o", "BatchMode=yes", "-o", "LogLevel=INFO"])
+            .args(way.arguments())
+            .args(["--", host, "true"]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
         let output = command.output().await.ok()?;
         if output.status.code() != Some(i32::from(NO_CONNECTION)) {
@@ -218,7 +222,7 @@ mod tests {
             deletes_departed: false,
             at: At::Server { address: "127.0.0.1".into(), port: 1, host_key: None },
         };
-        let access = Access { folder: folder.to_owned(), gateway: None, trust_first };
+        let access = Access { folder: folder.to_owned(), servers: folder.to_owned(), gateway: None, trust_first };
         let hosts = Hosts::new("stack", [place("bastion", None), place("inner", Some("bastion"))], access);
         for name in ["bastion", "inner"] {
             let endpoint = Endpoint { address: "127.0.0.1".into(), port: 1, alias: name.into() };

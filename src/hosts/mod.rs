@@ -122,8 +122,10 @@ impl Shared {
 /// How the hosts of a stack are reached.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
-    /// The folder for the ssh configuration and the pinned keys.
+    /// The folder for the ssh configuration and the pinned keys of instances.
     pub folder: PathBuf,
+    /// The folder for the pinned keys of servers.
+    pub servers: PathBuf,
     /// The way into the local cloud's network, where it has hosts.
     pub gateway: Option<Gateway>,
     /// Whether a host whose key is pinned nowhere is believed at the first meeting.
@@ -133,9 +135,9 @@ pub struct Access {
 impl Hosts {
     /// The hosts of `stack`.
     pub fn new(stack: &str, places: impl IntoIterator<Item = Place>, access: Access) -> Self {
-        let Access { folder, gateway, trust_first } = access;
+        let Access { folder, servers, gateway, trust_first } = access;
         let places = places.into_iter().map(|place| (place.name.clone(), place)).collect();
-        let files = Files::new(folder);
+        let files = Files::new(folder, servers);
         let shared = Shared { stack: stack.to_owned(), places, files, gateway, trust_first, ..Shared::default() };
         Self { shared: Arc::new(shared), read: Arc::default() }
     }

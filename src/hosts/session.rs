@@ -12,7 +12,7 @@ use tokio::{
 use super::{Hosts, config::CONNECT_SECONDS};
 
 /// Why a host could not be connected to.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("cannot connect to {host}: {reason}")]
 pub struct ConnectError {
     /// The host's name in the spec.
@@ -40,6 +40,8 @@ pub enum ConnectFailure {
     UnknownKey,
     /// The host does not take our key.
     Refused,
+    /// The key is right, and the account is closed.
+    Closed,
     /// Nobody answers (yet).
     Silent,
 }
@@ -53,6 +55,8 @@ impl ConnectFailure {
             Self::UnknownKey
         } else if said_one(&["Permission denied", "Too many authentication failures"]) {
             Self::Refused
+        } else if said_one(&["account has expired"]) {
+            Self::Closed
         } else {
             Self::Silent
         }
@@ -64,6 +68,7 @@ fn reason(said: &str, kind: ConnectFailure) -> String {
     match kind {
         ConnectFailure::ChangedKey => return "its host key is not the pinned one".into(),
         ConnectFailure::UnknownKey => return "its host key is not known".into(),
+        ConnectFailure::Closed => return "the account has expired".into(),
         ConnectFailure::Refused | ConnectFailure::Silent => {}
     }
     let last = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("no reason was given");

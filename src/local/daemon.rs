@@ -9,7 +9,7 @@ use anyhow::{Context, ensure};
 use serde_json::Value;
 
 use super::State;
-use crate::http;
+use crate::{cloud::Target, http};
 
 /// Where the daemon says which process it is and where it listens.
 pub(super) const FILE: &str = "daemon.json";
@@ -28,11 +28,13 @@ pub(super) async fn find(home: &Path) -> Option<State> {
     State::try_from(told).ok()
 }
 
-/// How a cloud that somebody else started runs: its lag, and the way to its hosts; nothing where it cannot tell.
-pub(super) async fn told(endpoint: &str) -> (Duration, Option<PathBuf>) {
+/// A cloud that somebody else started: its lag, the way to its hosts and their Python; nothing where it cannot tell.
+pub(super) async fn told(endpoint: &str) -> Target {
     let status = request(endpoint, "GET", "status", "").await.unwrap_or_default();
     let lag = Duration::try_from_secs_f64(status["lag"].as_f64().unwrap_or_default()).unwrap_or_default();
-    (lag, status["hosts"]["gateway"].as_str().map(PathBuf::from))
+    let of_hosts = |name: &str| status["hosts"][name].as_str().map(str::to_owned);
+    let (gateway, python) = (of_hosts("gateway").map(PathBuf::from), of_hosts("python"));
+    Target::Local { endpoint: endpoint.to_owned(), lag, gateway, python }
 }
 
 /// Where the hosts of a cloud find it.

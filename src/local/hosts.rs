@@ -23,6 +23,9 @@ pub(super) const FILE: &str = "hosts.json";
 pub struct Bodies {
     /// The socket that leads into the network that they are reached from; see [`connect`].
     pub gateway: PathBuf,
+    /// The Python that they have for services which need a certain one: `3.10`.
+    #[serde(default)]
+    pub python: Option<String>,
     /// That network's namespace.
     client_network: PathBuf,
     /// Instances whose hosts answer.

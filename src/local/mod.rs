@@ -125,16 +125,15 @@ const ENDPOINT_VARIABLE: &str = "INFRA_LOCAL_ENDPOINT";
 /// The local cloud's address; starts it, and installs it first, where needed.
 pub async fn ensure_up(workspace: &Workspace) -> anyhow::Result<Target> {
     if let Ok(endpoint) = std::env::var(ENDPOINT_VARIABLE) {
-        let (lag, gateway) = daemon::told(&endpoint).await;
-        return Ok(Target::Local { endpoint, lag, gateway });
+        return Ok(daemon::told(&endpoint).await);
     }
     let home = absolute(workspace)?;
     let state = match daemon::find(&home).await {
         Some(state) if is_current(&home) => state,
         _ => up(workspace, &Settings::default()).await?,
     };
-    let gateway = state.hosts.map(|hosts| hosts.gateway);
-    Ok(Target::Local { endpoint: state.endpoint, lag: state.lag, gateway })
+    let (gateway, python) = state.hosts.map(|hosts| (hosts.gateway, hosts.python)).unzip();
+    Ok(Target::Local { endpoint: state.endpoint, lag: state.lag, gateway, python: python.flatten() })
 }
 
 /// Where the hosts of the local cloud at `endpoint` find it; nothing where it has none.

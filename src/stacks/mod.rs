@@ -78,6 +78,8 @@ pub struct Intent {
     pub hosts: bool,
     /// What is to become of the cluster.
     pub cluster: ClusterWish,
+    /// The Python of the hosts, where it may be another than the spec's: the local cloud's.
+    pub python: Option<String>,
 }
 
 /// Everything that the spec asks for, given what is known to exist: a cluster that was started on demand stays until

@@ -151,7 +151,8 @@ impl Stack<'_> {
             return None;
         }
         let network = self.spec.network.as_ref().map(|network| network.cidr.value);
-        let facts = HostFacts { network: network.filter(|_| on.instance.is_some()), python: None };
+        let facts =
+            HostFacts { network: network.filter(|_| on.instance.is_some()), python: self.intent.python.clone() };
         let mut setup = services::setup(&host.services, &facts);
         if let Some(watched) = watched {
             services::add_reaper(&mut setup, &watched);

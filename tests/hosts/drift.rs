@@ -94,6 +94,17 @@ fn sshd_is_put_right_whatever_was_read_before_our_file() {
         stack.converged();
     }
 
+    // One that comes with a cloud's image wins as soon as ours is gone; ours comes back, and it is left where it is.
+    stack.root(
+        "bastion",
+        &format!(
+            "rm {folder}/00-a.conf {folder}/00-infra.conf; printf 'PasswordAuthentication yes\nPermitRootLogin yes\n' >{folder}/05-cloud.conf; {reload}"
+        ),
+    );
+    assert!(takes_passwords(), "05-cloud.conf does not win");
+    heals(&stack, "true", &["update sshd/bastion AuthorizedKeysFile PasswordAuthentication PermitRootLogin file"]);
+    assert!(!takes_passwords() && stack.root("bastion", &format!("ls {folder}")).contains("05-cloud.conf"));
+
     // A block that is read before ours wins, also where it is about people or places that nobody asks about.
     for (name, text, fields) in [
         ("00-b.conf", "Match all\\n KbdInteractiveAuthentication yes", "KbdInteractiveAuthentication read_first"),
@@ -116,9 +127,19 @@ fn sshd_is_put_right_whatever_was_read_before_our_file() {
         stack.root("bastion", "sshd -T -C user=root,host=x,addr=192.0.2.1 | grep ^permitroot"),
         "permitrootlogin no\n"
     );
-    let by_hand =
-        format!("sed -i 's/^PasswordAuthentication no/PasswordAuthentication yes/' {folder}/00-infra.conf; {reload}");
-    heals(&stack, &by_hand, &["update sshd/bastion PasswordAuthentication file"]);
+    // Our own file says everything twice: one of the two alone opens nothing, and is found all the same.
+    let ours = |line: &str| {
+        format!(
+            "sed -i 's/^{line}PasswordAuthentication no/{line}PasswordAuthentication yes/' {folder}/00-infra.conf; {reload}"
+        )
+    };
+    stack.root("bastion", &ours(""));
+    assert!(!takes_passwords());
+    heals(&stack, "true", &["update sshd/bastion file"]);
+    stack.root("bastion", &format!("{}; {}", ours(""), ours("    ")));
+    assert!(takes_passwords());
+    heals(&stack, "true", &["update sshd/bastion PasswordAuthentication file"]);
+    assert!(!takes_passwords());
     let by_hand = format!(
         "rm {folder}/00-infra.conf; sed -i '/00-infra.conf$/d;/^Match/d;/^ PermitRootLogin yes/d' /etc/ssh/sshd_config; {reload}"
     );

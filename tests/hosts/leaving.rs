@@ -30,6 +30,8 @@ fn who_left_is_locked_out_at_once_and_keeps_the_files() {
         &format!("echo '{key}' >/home/bea/.ssh/authorized_keys; chown bea: /home/bea/.ssh/authorized_keys"),
     );
     assert!(!stack.lets_in("bea", "bastion"));
+    let closed = stack.login("bea", "bastion", &["id"]).expect(255).says(&["account has expired"]);
+    assert_eq!(closed.out, "");
     assert_eq!(stack.steps(), ["delete host_user/bastion/bea"]);
     stack.apply().expect(0);
     stack.converged();
@@ -58,6 +60,26 @@ fn who_left_is_deleted_where_the_spec_says_so() {
         "getent passwd bea || true; getent group bea || true; ls -d /home/* /var/mail/bea 2>/dev/null || true",
     );
     assert_eq!(left, "/home/ana\n/home/ubuntu\n");
+    stack.converged();
+}
+
+#[test]
+fn who_is_named_for_no_host_any_more_is_locked_out_there() {
+    let Some(stack) = Stack::both("ana\nbea\n") else { return };
+    let stack = stack.applied();
+    assert!(stack.lets_in("bea", "inner"));
+    // The line that let them in on one host is gone: that host is looked at all the same.
+    let text = stack.project.read("infra/hosts.yaml");
+    let at = text.rfind("    users: ../users.txt\n").expect("the inner host's line");
+    stack.project.write("infra/hosts.yaml", &text[..at]);
+    let steps = stack.steps();
+    assert_eq!(
+        steps,
+        ["delete host_user/inner/ana", "delete host_user/inner/bea", "delete sshd/inner", "delete sudoers/inner"]
+    );
+    stack.apply().expect(0);
+    // The bastion lets them pass as before, and the host behind it lets nobody in.
+    assert!(!stack.lets_in("bea", "inner") && !stack.lets_in("ana", "inner") && stack.lets_in("bea", "bastion"));
     stack.converged();
 }
 

@@ -1,7 +1,9 @@
 //! Hashes are what the host's own crypt(3) takes, and a password that had to be changed stays the person's own.
 
 use std::{
+    fs,
     io::{Read, Write},
+    os::unix::fs::PermissionsExt,
     process::{Child, Stdio},
     time::Duration,
 };
@@ -20,6 +22,9 @@ fn hash_of(stack: &Stack, password: &str) -> String {
 fn a_hash_of_ours_opens_a_real_login_by_password() {
     let Some(stack) = Stack::bastion("ana\nbea\n") else { return };
     let hash = hash_of(&stack, SECRET);
+    let parts: Vec<&str> = hash.split('$').collect();
+    // crypt(3) cuts a longer salt, and the login then fails.
+    assert_eq!((parts[1], parts[2], parts[3].len(), parts.len()), ("6", "rounds=656000", 16, 5), "{hash}");
     stack.list(&format!("ana password={hash}\nbea\n"));
     let stack = stack.applied();
     // crypt(3) of the host, asked by its own perl.
@@ -64,6 +69,31 @@ fn a_hash_of_ours_opens_a_real_login_by_password() {
     log_in("ana", "another").expect(255).says(&["Permission denied"]);
     // Who has no password has none, not an empty one.
     log_in("bea", "").expect(255).says(&["Permission denied"]);
+}
+
+#[test]
+fn one_password_can_be_for_all_whose_line_names_none() {
+    let Some(stack) = Stack::bastion("ana\nbea password=none\n") else { return };
+    stack.project.write("shared.secret", SECRET);
+    fs::set_permissions(stack.project.path("shared.secret"), PermissionsExt::from_mode(0o600)).expect("our own file");
+    stack.edit("users: ../users.txt", "users: { file: ../users.txt, password: ../shared.secret }");
+    let stack = stack.applied();
+    let sudo = |login: &str, password: &str| {
+        let input = format!("{password}\n");
+        feed(stack.person(login).args(["bastion", "sudo -k -S -p '' id -un"]), &input).code == Some(0)
+    };
+    assert!(sudo("ana", SECRET) && !sudo("ana", "another"));
+    assert!(stack.root("bastion", "passwd -S bea").starts_with("bea L "));
+    // A hash has another salt each time that it is made; the password is the same, and nothing is to be done.
+    let before = stack.root("bastion", "grep ^ana: /etc/shadow");
+    stack.converged();
+    stack.list("ana\nbea\n");
+    // Who has a password is asked for it.
+    assert_eq!(stack.steps(), ["update host_user/bastion/bea password", "update sudoers/bastion allowed"]);
+    stack.apply().expect(0);
+    assert!(sudo("bea", SECRET) && !sudo("bea", "another"));
+    assert_eq!(stack.root("bastion", "grep ^ana: /etc/shadow"), before);
+    stack.converged();
 }
 
 /// A session with a terminal, in which somebody types once they are asked.

@@ -98,19 +98,49 @@ cd /tmp/task; PYTHONPATH=. /opt/infra/luigi/bin/luigi --module noted Noted --sch
     stack.converged();
 }
 
+#[test]
+fn docker_runs_and_is_for_whom_the_spec_names() {
+    let Some(stack) = Stack::both("ana sudo=no\nbea sudo=no\n") else { return };
+    stack.edit("    via: bastion\n", "    via: bastion\n    services: { docker: { users: [ana] } }\n");
+    let stack = stack.applied();
+    stack.converged();
+    // A container of what the host itself has: a shell and its library.
+    stack.root(
+        "inner",
+        "mkdir -p /tmp/box/bin; cd /tmp/box; cp /bin/dash bin/sh
+        ldd /bin/dash | grep -o '/[^ ]*' | while read -r file; do mkdir -p \"./${file%/*}\"; cp \"$file\" \"./$file\"; done
+        tar -c . | docker import - box >/dev/null",
+    );
+    let run = |login: &str| {
+        stack.login(login, "inner", &["docker run --rm --network none box /bin/sh -c 'echo from within'"])
+    };
+    assert_eq!(run("ana").expect(0).out, "from within\n");
+    assert_ne!(run("bea").code, Some(0));
+    // Back after a crash.
+    let pid = || stack.root("inner", "systemctl show -p MainPID --value docker").trim().to_owned();
+    let before = pid();
+    stack.root("inner", &format!("kill -KILL {before}"));
+    until("docker after SIGKILL", Duration::from_mins(1), || ![before.as_str(), "0"].contains(&pid().as_str()));
+    until("a container", Duration::from_mins(1), || run("ana").out == "from within\n");
+    stack.converged();
+}
+
 /// The slowest of all: 130 packages are installed.
 #[test]
 fn slow_airflow_is_healthy() {
     let Some(stack) = Stack::both("ana\n") else { return };
     stack.edit("    via: bastion\n", "    via: bastion\n    services: { airflow: {} }\n");
     let stack = stack.applied();
-    let health = || get(&stack, "inner", 8080, "/health");
-    until("a healthy Airflow", Duration::from_mins(5), || {
-        let health = health();
+    let healthy = || {
+        let health = get(&stack, "inner", 8080, "/health");
         let body = health.split("\r\n\r\n").nth(1).unwrap_or_default();
         let told: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
         told["metadatabase"]["status"] == "healthy" && told["scheduler"]["status"] == "healthy"
-    });
+    };
+    until("a healthy Airflow", Duration::from_mins(5), healthy);
+    let status = stack.local(&["open", "airflow", "--status"]).expect(0).out;
+    assert!(status.starts_with("airflow on inner: healthy (200, "), "{status}");
+    assert_eq!(stack.root("inner", "airflow version").lines().last(), Some("2.8.0"));
     let private = stack.project.output(&[], "instance/inner.private_ip");
     assert_eq!(stack.root("inner", "ss -Htln 'sport = :8080' | awk '{ print $4 }'"), format!("{private}:8080\n"));
     // Its password was made there, is root's alone, and stands in no list of processes.
@@ -118,5 +148,43 @@ fn slow_airflow_is_healthy() {
     assert_eq!(stack.root("inner", &format!("stat -c '%a %U' {file}")), "600 root\n");
     let seen = stack.root("inner", &format!("p=$(cat {file}); for f in /proc/[0-9]*/cmdline; do tr '\\0' ' ' <$f 2>/dev/null | grep -cF -e \"$p\" || true; done | sort -u"));
     assert_eq!(seen, "0\n");
+    // It is the administrator's, and nobody comes in without it.
+    let ask = |login: &str| {
+        let script =
+            format!("{login} curl -s -o /dev/null -w '%{{http_code}}' --config - http://{private}:8080/api/v1/dags");
+        stack.root("inner", &script)
+    };
+    assert_eq!(ask(&format!("printf 'user = \"admin:%s\"\\n' \"$(cat {file})\" |")), "200");
+    assert_eq!(ask("printf 'user = \"admin:admin\"\\n' |"), "401");
+    // What lies in the folder of DAGs is seen.
+    stack.root(
+        "inner",
+        "cat >/var/lib/airflow/dags/noted.py <<'END'
+import datetime
+from airflow import DAG
+noted = DAG('noted', start_date=datetime.datetime(2024, 1, 1), schedule=None)
+END
+airflow dags reserialize >/dev/null 2>&1",
+    );
+    assert!(stack.root("inner", "airflow dags list -o plain 2>/dev/null").contains("noted"));
+    // Both services come back after a crash.
+    for unit in ["airflow-scheduler", "airflow-webserver"] {
+        stack.root("inner", &format!("systemctl kill -s KILL {unit}"));
+    }
+    until("a healthy Airflow after SIGKILL", Duration::from_mins(5), || {
+        stack.root("inner", "systemctl is-active airflow-scheduler airflow-webserver || true") == "active\nactive\n"
+            && healthy()
+    });
+    stack.converged();
+    // As one process, with the same database and password.
+    stack.edit("services: { airflow: {} }", "services: { airflow: { standalone: true } }");
+    stack.local(&["apply", "--yes"]).expect(0);
+    until("a healthy standalone Airflow", Duration::from_mins(5), healthy);
+    assert_eq!(
+        stack.root("inner", "systemctl is-active airflow-standalone airflow-scheduler airflow-webserver || true"),
+        "active\ninactive\ninactive\n"
+    );
+    assert_eq!(stack.root("inner", "ss -Htln 'sport = :8080' | awk '{ print $4 }'"), format!("{private}:8080\n"));
+    assert_eq!(ask(&format!("printf 'user = \"admin:%s\"\\n' \"$(cat {file})\" |")), "200");
     stack.converged();
 }

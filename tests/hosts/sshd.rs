@@ -4,9 +4,12 @@ use std::{
     fs,
     path::PathBuf,
     process::{Command, Stdio},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    thread,
     time::Duration,
 };
 
+use super::logins::PASSWORD;
 use crate::support::{
     cli::{Run, Running},
     hosts::{Stack, until},
@@ -71,7 +74,8 @@ fn what_sshd_does_not_take_is_undone_on_the_spot() {
         "60-cloudimg-settings.conf\n"
     );
     assert!(!is_guarded(&stack) && stack.lets_in("ana", "bastion"));
-    stack.root("bastion", "mv /usr/local/sbin/sshd.real /usr/sbin/sshd");
+    // The daemon that runs was started from the other file, and starts itself anew from there when it is told to reload.
+    stack.root("bastion", "cp /usr/local/sbin/sshd.real /usr/sbin/sshd.new; mv /usr/sbin/sshd.new /usr/sbin/sshd");
     stack.apply().expect(0);
     stack.converged();
 }
@@ -108,6 +112,69 @@ fn a_change_that_nobody_can_come_in_after_is_undone_at_once() {
     assert_eq!(stack.root("bastion", "systemctl list-timers --all --no-legend infra-undo.timer"), "");
     stack.apply().expect(0);
     stack.converged();
+}
+
+#[test]
+fn at_no_moment_does_a_password_open_ssh() {
+    let (password, hash) = PASSWORD;
+    let Some(stack) = Stack::bastion(&format!("ana password={hash}\n")) else { return };
+    let stack = stack.applied();
+    stack.project.script("askpass", &format!("#!/bin/sh\necho '{password}'\n"));
+    let (stop, tries) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let try_always = || {
+        while !stop.load(Ordering::Relaxed) {
+            let mut ssh = stack.person("ana");
+            ssh.args(["-o", "BatchMode=no", "-o", "PubkeyAuthentication=no", "-o", "NumberOfPasswordPrompts=1"]);
+            ssh.args(["-o", "PreferredAuthentications=password,keyboard-interactive", "bastion", "id"]);
+            ssh.env("SSH_ASKPASS", stack.project.path("askpass")).env("SSH_ASKPASS_REQUIRE", "force");
+            let run: Run = ssh.env("DISPLAY", "none").output().expect("ssh runs").into();
+            // sshd names in brackets what would be left to try; while it reads its files anew it takes nobody.
+            let is_refused = run.err.contains("Permission denied (publickey).");
+            assert!(run.code == Some(255) && (is_refused || !run.err.contains("denied")), "{run:?}");
+            tries.fetch_add(usize::from(is_refused), Ordering::Relaxed);
+        }
+    };
+    let stop_even_if_it_fails = StopAtEnd(&stop);
+    let seen = |more: usize| {
+        let before = tries.load(Ordering::Relaxed);
+        until("attempts by password", Duration::from_mins(1), || tries.load(Ordering::Relaxed) >= before + more);
+    };
+    thread::scope(|scope| {
+        let _stops = stop_even_if_it_fails;
+        let trying = scope.spawn(try_always);
+        seen(2);
+        // Made anew, changed, and undone because nobody came in.
+        stack.root("bastion", WITHOUT);
+        seen(1);
+        stack.apply().expect(0);
+        seen(1);
+        stack.root(
+            "bastion",
+            "sed -i 's/^PermitRootLogin no/PermitRootLogin yes/' /etc/ssh/sshd_config.d/00-infra.conf",
+        );
+        stack.list(&format!("ana password={hash} groups=readers\nbea\n"));
+        stack.apply().expect(0);
+        seen(1);
+        stack.root("bastion", WITHOUT);
+        let ssh =
+            stack.wrapped_ssh(r#"if [ "$n" = 2 ]; then echo 'Permission denied (publickey).' >"$log"; exit 255; fi"#);
+        let run: Run = stack.local_with(&ssh, &["users", "apply", "--yes"]).output().expect("it starts").into();
+        run.expect(1).says(&["it was undone"]);
+        seen(1);
+        stack.apply().expect(0);
+        seen(1);
+        assert!(!trying.is_finished(), "somebody came in");
+    });
+    stack.converged();
+}
+
+/// Ends the attempts, also where the test fails.
+struct StopAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// The ssh that was to come in by a second connection and hangs; ended with the test.

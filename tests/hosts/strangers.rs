@@ -1,14 +1,9 @@
 //! What infra did not make is left alone; others may be at work on the same host.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::{thread, time::Duration};
 
-use crate::support::{
-    cli::Run,
-    hosts::{Stack, until},
-};
+use super::servers::Second;
+use crate::support::hosts::{Stack, until};
 
 #[test]
 fn accounts_made_by_hand_are_not_touched() {
@@ -58,45 +53,6 @@ fn accounts_made_by_hand_are_not_touched() {
     stack.converged();
 }
 
-/// A second stack that has the bastion as a server of somebody else's; run in the network of the hosts' user, as
-/// servers are no part of the local cloud.
-struct Second<'a> {
-    stack: &'a Stack,
-}
-
-impl<'a> Second<'a> {
-    fn new(stack: &'a Stack, list: &str) -> Self {
-        let address = stack.project.output(&[], "instance/bastion.public_ip");
-        let key = stack.root("bastion", "cat /etc/ssh/ssh_host_ed25519_key.pub");
-        let key = key.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
-        let secret = format!(".infra/secrets/local-{}/admin.key", stack.name);
-        let private = stack.project.path(&secret);
-        let public = std::process::Command::new("ssh-keygen").arg("-y").arg("-f").arg(&private).output();
-        stack.project.write("admin.pub", &String::from_utf8(public.expect("ssh-keygen runs").stdout).expect("a key"));
-        std::fs::copy(private, stack.project.path("admin")).expect("the administrator's key");
-        for login in list.split_whitespace() {
-            stack.key(login);
-        }
-        stack.project.write("others.txt", list);
-        let spec = format!(
-            "stack: {}x\nregion: us-west-2\nkeys: {{ admin: {{ public_key: ../admin.pub }} }}\nhosts:\n  gate:\n    \
-             address: {address}\n    login: ubuntu\n    host_key: {key}\n    users: ../others.txt\n",
-            stack.name
-        );
-        std::fs::create_dir(stack.project.path("second")).expect("a writable project");
-        stack.project.write("second/hosts.yaml", &spec);
-        Self { stack }
-    }
-
-    fn run(&self, arguments: &[&str]) -> Run {
-        let program = crate::support::cli::program();
-        let program = program.to_str().expect("a path");
-        let spec = self.stack.project.path("second/hosts.yaml");
-        let all = [&[program, "-f", spec.to_str().expect("a path")], arguments].concat();
-        self.stack.lab.exec(&all).output().expect("it starts").into()
-    }
-}
-
 #[test]
 fn two_stacks_share_a_host_and_take_turns() {
     let Some(stack) = Stack::bastion("ana\n") else { return };
@@ -123,14 +79,18 @@ fn two_stacks_share_a_host_and_take_turns() {
     stack.list("ana\ncaro\n");
     stack.apply().expect(1).says(&["cannot create host_user/bastion/caro", "infra did not make"]);
     // Whoever has the lock is waited for.
-    stack.list("ana\n");
-    let mut holds = stack.as_root("bastion");
-    holds.args(["-c", "'flock /var/lib/infra/lock sleep 4'"]);
-    let mut holds = holds.spawn().expect("ssh runs");
-    until("the lock", Duration::from_secs(5), || !stack.root("bastion", "pgrep -x flock || true").is_empty());
-    let began = Instant::now();
-    stack.apply().expect(0);
-    assert!(began.elapsed() > Duration::from_secs(3), "it did not wait: {:?}", began.elapsed());
-    holds.wait().expect("ssh");
+    stack.list("ana groups=later\n");
+    let holds = "exec 8>/var/lib/infra/lock; flock 8; touch /run/held; until [ -e /run/go-on ]; do sleep 0.1; done";
+    stack.root("bastion", &format!("systemd-run -q --unit=holds-lock sh -c '{holds}'"));
+    let told = |script: &str| !stack.root("bastion", &format!("{script} || true")).is_empty();
+    until("the lock is held", Duration::from_secs(30), || told("ls /run/held 2>/dev/null"));
+    thread::scope(|scope| {
+        let apply = scope.spawn(|| stack.apply());
+        until("it waits for the lock", Duration::from_mins(1), || told("pgrep -x flock"));
+        assert!(!told("getent group later") && !apply.is_finished(), "it did not wait");
+        stack.root("bastion", "touch /run/go-on");
+        apply.join().expect("no panic").expect(0);
+    });
+    assert_eq!(stack.root("bastion", "id -nG ana"), "ana later\n");
     stack.converged();
 }

@@ -82,10 +82,10 @@ fn nothing_is_left_when_the_local_cloud_goes_down() {
     let status = lab.status();
     assert_eq!(status["hosts"]["ready"].as_array().map(Vec::len), Some(2), "{status}");
     let (inside, spaces) = of_lab(&lab.folder);
-    assert!(inside.len() > 20 && spaces.len() > 8, "{inside:?} {spaces:?}");
+    assert!(inside.len() > 12 && spaces.len() > 8, "{inside:?} {spaces:?}");
     let run = lab.run(&["local", "down"]).expect(0);
     assert!(run.err.contains("is down"), "{}", run.err);
-    until("all processes in the hosts' namespaces end", Duration::from_secs(5), || {
+    until("all processes in the hosts' namespaces end", Duration::from_secs(30), || {
         processes().iter().all(|pid| namespaces(pid).is_disjoint(&spaces))
     });
     assert_eq!(traces(&lab.folder), Vec::<String>::new());

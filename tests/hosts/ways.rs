@@ -60,6 +60,18 @@ fn people_log_in_with_their_own_keys() {
 }
 
 #[test]
+fn an_account_that_is_closed_is_told_as_such() {
+    let Some(stack) = Stack::bastion("ana\nbea expires=2020-01-31\n") else { return };
+    let stack = stack.applied();
+    assert!(stack.lets_in("ana", "bastion") && !stack.lets_in("bea", "bastion"));
+    let run = stack.local(&["ssh", "bastion", "--as", "bea", "-i", "people/bea", "--", "true"]).expect(255);
+    run.says(&[
+        "error: cannot connect to bastion: the account has expired",
+        "hint: the account of `bea` is closed on bastion: `expires=`",
+    ]);
+}
+
+#[test]
 fn files_are_copied_both_ways() {
     let Some(stack) = applied() else { return };
     let project = &stack.project;

@@ -9,7 +9,7 @@ use super::world::REGION;
 
 /// Counts everything that a stack can be made of, whoever it belongs to.
 pub async fn take(endpoint: &str) -> BTreeMap<String, usize> {
-    let target = Target::Local { endpoint: endpoint.to_owned(), lag: Duration::ZERO, gateway: None };
+    let target = Target::Local { endpoint: endpoint.to_owned(), lag: Duration::ZERO, gateway: None, python: None };
     let clients = connect(&target, REGION).await.expect("the local cloud answers").clients;
     let (ec2, iam) = (&clients.ec2, &clients.iam);
     let mut count = BTreeMap::new();

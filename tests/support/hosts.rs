@@ -25,6 +25,8 @@ find /etc/passwd /etc/shadow /etc/group /etc/gshadow /etc/sudoers /etc/sudoers.d
     -type f ! -name lock -printf '%p %TY-%Tm-%Td %TT %m %u\n' -exec sha256sum {} \; | sort
 find /home -path '*/.ssh/*' -type f -printf '%p %TT %m %u\n' -exec sha256sum {} \; | sort
 ls /home
+systemctl show -p MainPID -p ActiveEnterTimestamp ssh
+sshd -T | sort | sha256sum
 ";
 
 /// A stack on the lab's cloud. It is destroyed with its hosts when the test is over.
@@ -140,6 +142,11 @@ impl Stack {
         steps
     }
 
+    /// A folder with a short path, for sockets of the test's own.
+    pub fn sockets(&self) -> &Path {
+        self.sockets.path()
+    }
+
     /// The folder in which the program keeps the ways to the hosts.
     pub fn ways(&self) -> PathBuf {
         self.project.path(&format!(".infra/hosts/local-{}", self.name))
@@ -188,6 +195,8 @@ impl Stack {
         let line = |line: &str| match line.split_whitespace().next() {
             Some("User") => format!("  User {login}\n"),
             Some("IdentityFile") => format!("  IdentityFile {}\n", key.display()),
+            // At a lower one ssh keeps to itself that an account is closed.
+            Some("LogLevel") => "  LogLevel INFO\n".to_owned(),
             _ => format!("{line}\n"),
         };
         let config = key.with_extension(format!("{login}.config"));
@@ -202,10 +211,11 @@ impl Stack {
         self.person(login).arg(host).args(words).output().expect("ssh runs").into()
     }
 
-    /// Whether one of the people comes in by key.
+    /// Whether one of the people comes in by key. Who does not was refused: the key is not taken, or the account closed.
     pub fn lets_in(&self, login: &str, host: &str) -> bool {
         let run = self.login(login, host, &["id", "-un"]);
-        assert!(run.code == Some(0) || run.err.contains("Permission denied"), "neither let in nor refused: {run:?}");
+        let refused = ["Permission denied", "account has expired"].iter().any(|said| run.err.contains(said));
+        assert!(run.code == Some(0) || refused, "neither let in nor refused: {run:?}");
         run.code == Some(0) && run.out.trim() == login
     }
 

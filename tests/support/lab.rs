@@ -84,8 +84,9 @@ impl Lab {
         }
         let folder = folder.keep();
         let mut keeper = Command::new("sh");
-        let script = r#"cat >/dev/null; "$0" local down; exec rm -rf "$1""#;
-        keeper.args(["-c", script]).arg(program()).arg(&folder).current_dir(&folder).env_remove("INFRA_LOCAL_ENDPOINT");
+        // It names the folder in no argument: what does is looked for when all should be over.
+        let script = r#"cat >/dev/null; "$0" local down; exec rm -rf "$(pwd)""#;
+        keeper.args(["-c", script]).arg(program()).current_dir(&folder).env_remove("INFRA_LOCAL_ENDPOINT");
         // Not in the group that Ctrl-C ends.
         keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         #[expect(clippy::zombie_processes, reason = "it outlives the tests: it ends what they leave behind")]

@@ -29,7 +29,7 @@ pub fn is_stock() -> bool {
 
 /// A connection to the AWS under test.
 pub async fn connection() -> Connection {
-    let target = Target::Local { endpoint: endpoint(), lag: Duration::ZERO, gateway: None };
+    let target = Target::Local { endpoint: endpoint(), lag: Duration::ZERO, gateway: None, python: None };
     connect(&target, REGION).await.expect("the local cloud answers")
 }
 

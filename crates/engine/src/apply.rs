@@ -151,17 +151,28 @@ pub async fn apply<W: World>(
     let mut running = FuturesUnordered::new();
     let mut taken = 0_usize;
     loop {
+        let mut due = Vec::new();
         while !options.cancel.is_cancelled() {
             let Some(id) = schedule.next(taken < options.parallelism.max(1)) else { break };
             taken += usize::from(!schedule.is_gathered(id));
             let step = &plan.steps[id];
+            if schedule.is_gathered(id) {
+                due.push(&step.address);
+            }
             let (kind, reader) = &rows[step.address.kind];
             let predecessor = predecessors.get(&step.address).copied();
             let runner = Runner { id, step, kind, reader, predecessor, desired, inventory: &inventory, world, options };
             running.push(async move { (id, runner.run().await) });
         }
+        // Before the first of them begins: the world then knows for whom to wait.
+        if !due.is_empty() {
+            world.due(&due);
+        }
         let Some((id, result)) = running.next().await else { break };
         taken -= usize::from(!schedule.is_gathered(id));
+        if schedule.is_gathered(id) {
+            world.over(&plan.steps[id].address);
+        }
         match result {
             Ok(()) => {
                 schedule.done(id);

@@ -1,6 +1,6 @@
 //! The desired resources and how they refer to each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -81,6 +81,17 @@ impl<W: World> Graph<W> {
     /// Where the resource was asked for.
     pub fn origin(&self, address: &Address) -> Option<&Origin> {
         self.nodes.get(address)?.origin.as_ref()
+    }
+
+    /// The resources that are `chosen`, and all that these need without a wait (see [`Resource::needs`]).
+    pub fn with_needs(&self, chosen: impl Fn(&Address) -> bool) -> BTreeSet<Address> {
+        let mut part: BTreeSet<Address> = self.order.iter().filter(|address| chosen(address)).cloned().collect();
+        let mut open: Vec<Address> = part.iter().cloned().collect();
+        while let Some(address) = open.pop() {
+            let needs = self.nodes.get(&address).map(|node| node.desired.needs()).unwrap_or_default();
+            open.extend(needs.into_iter().filter(|needed| part.insert((*needed).clone())).cloned());
+        }
+        part
     }
 
     /// The desired fields, for a reader.

@@ -38,6 +38,16 @@ pub trait World: Send + Sync + Sized + 'static {
         Ok(())
     }
 
+    /// Called before steps that are carried out together ([`Resource::GATHERED`]) start: all of them that are due now.
+    fn due(&self, addresses: &[&Address]) {
+        let _ = addresses;
+    }
+
+    /// Called once such a step is over, however it ended: one that failed early never came to be carried out.
+    fn over(&self, address: &Address) {
+        let _ = address;
+    }
+
     /// How much longer reads may contradict this world's own recent writes, given what a read showed.
     /// `None` when the read agrees with them.
     ///
@@ -107,6 +117,12 @@ pub trait Resource<W: World>: Serialize + Send + Sync + 'static {
     /// deleted. It must be among `refs`.
     fn within(&self) -> Option<&Address> {
         None
+    }
+
+    /// Others that this one cannot do without although no step waits for them: the world carries both out together, in
+    /// an order of its own. A part of a plan that has this one has them too.
+    fn needs(&self) -> Vec<&Address> {
+        Vec::new()
     }
 
     /// Finds all of the stack's objects of this kind, with the name each one claims.
@@ -225,6 +241,7 @@ fn cast<W: World, R: Resource<W>>(facts: &Facts) -> &R::Observed {
 pub(crate) trait Erased<W: 'static>: Send + Sync {
     fn refs(&self) -> Vec<&Address>;
     fn within(&self) -> Option<&Address>;
+    fn needs(&self) -> Vec<&Address>;
     fn fields(&self) -> Value;
     fn diff(&self, observed: &Item, known: &Inventory) -> Diff;
     fn create<'a>(&'a self, cx: &'a StepContext<'a, W>) -> BoxFuture<'a, Result<Item>>;
@@ -245,6 +262,10 @@ impl<W: World, R: Resource<W>> Erased<W> for Desired<R> {
 
     fn within(&self) -> Option<&Address> {
         self.0.within()
+    }
+
+    fn needs(&self) -> Vec<&Address> {
+        self.0.needs()
     }
 
     fn fields(&self) -> Value {

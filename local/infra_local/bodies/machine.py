@@ -28,6 +28,15 @@ class Machine:
     python: Path | None  # the folder that a Python 3.10 is installed in
 
 
+    @property
+    def python_version(self) -> str:
+        """The Python of a host for services that need a certain one: this machine's 3.10, or else the image's own."""
+        if self.python:
+            return _PYTHON.removeprefix("python")
+        own = [p.name.removeprefix("python") for p in (image.root() / "usr/bin").glob("python3.*")]
+        return max((v for v in own if v.removeprefix("3.").isdecimal()), key=lambda v: int(v.removeprefix("3.")))
+
+
 def read() -> Machine:
     apt = sources.text(image.SUITE)
     pip, secret = sources.pip()

@@ -11,7 +11,7 @@ import threading
 PATIENCE = 60.0
 
 # What others may want to know of the supervisor.
-_SHOWN = ("gateway", "client_network", "client_address", "aws_endpoint")
+_SHOWN = ("gateway", "client_network", "client_address", "aws_endpoint", "python")
 
 
 class Registry:

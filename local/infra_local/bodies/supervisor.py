@@ -240,6 +240,7 @@ class Supervisor:
                     "gateway": str(self.places.gateway),
                     "client_address": USER,
                     "aws_endpoint": f"http://{SERVICES}:{self.daemon.port}",
+                    "python": self.machine.python_version,
                 },
                 "ready": self.ready,
                 "failed": self.failed,

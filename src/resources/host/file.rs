@@ -74,6 +74,10 @@ impl Resource<Cloud> for HostFile {
         self.on.within()
     }
 
+    fn needs(&self) -> Vec<&Address> {
+        self.needs.iter().collect()
+    }
+
     async fn observe(cloud: &Cloud, known: &Inventory) -> Result<Vec<(String, HostFileObserved)>> {
         let mut found = Vec::new();
         for (host, facts) in each(cloud, known).await? {

@@ -68,9 +68,9 @@ pub async fn locate(
         At::Server { address, port, host_key } => {
             let alias = if *port == SSH { address.clone() } else { format!("[{address}]:{port}") };
             if let Some(key) = host_key
-                && files.pinned(&alias).ne([key.clone()])
+                && files.pinned(&place.at, &alias).ne([key.clone()])
             {
-                files.pin(&alias, std::slice::from_ref(key))?;
+                files.pin(&place.at, &alias, std::slice::from_ref(key))?;
             }
             Endpoint { address: address.clone(), port: *port, alias }
         }
@@ -86,9 +86,9 @@ pub async fn locate(
                 None => elastic.or_else(|| instance.public_ip.clone()).or_else(|| instance.private_ip.clone()),
             };
             let address = address.with_context(|| format!("{} has no address", place.name))?;
-            if !files.is_pinned(&instance.id) && !cloud.hosts.trusts_first() {
+            if !files.is_pinned(&place.at, &instance.id) && !cloud.hosts.trusts_first() {
                 let keys = console(cloud, &place.name, &instance.id, cx).await?;
-                files.pin(&instance.id, &keys)?;
+                files.pin(&place.at, &instance.id, &keys)?;
             }
             Endpoint { address, port: SSH, alias: instance.id.clone() }
         }

@@ -83,6 +83,10 @@ impl Resource<Cloud> for Service {
         self.on.within()
     }
 
+    fn needs(&self) -> Vec<&Address> {
+        self.needs.iter().collect()
+    }
+
     async fn observe(cloud: &Cloud, known: &Inventory) -> Result<Vec<(String, ServiceObserved)>> {
         let mut found = Vec::new();
         for (host, facts) in each(cloud, known).await? {

@@ -154,6 +154,10 @@ impl Resource<Cloud> for SshServer {
         self.on.within()
     }
 
+    fn needs(&self) -> Vec<&Address> {
+        self.users.iter().map(Ref::address).collect()
+    }
+
     async fn observe(cloud: &Cloud, known: &Inventory) -> Result<Vec<(String, SshServerObserved)>> {
         let hosts = each(cloud, known).await?;
         let ours = hosts.into_iter().filter(|(_, facts)| facts.note(Self::KIND, "infra").is_some());
@@ -189,7 +193,7 @@ impl Resource<Cloud> for SshServer {
         let change = Change {
             address: cx.address().clone(),
             rank: rank::SSHD,
-            needs: self.users.iter().map(|user| user.address().clone()).collect(),
+            needs: self.needs().into_iter().cloned().collect(),
             libraries: &[LIBRARY],
             script,
             guarded: true,

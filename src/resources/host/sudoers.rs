@@ -81,6 +81,10 @@ impl Resource<Cloud> for Sudoers {
         self.on.within()
     }
 
+    fn needs(&self) -> Vec<&Address> {
+        self.users.iter().map(Ref::address).collect()
+    }
+
     async fn observe(cloud: &Cloud, known: &Inventory) -> Result<Vec<(String, SudoersObserved)>> {
         let mut found = Vec::new();
         for (host, facts) in each(cloud, known).await? {
@@ -130,7 +134,7 @@ impl Resource<Cloud> for Sudoers {
             script.push('\n');
         }
         script.push_str("LINES\n");
-        let needs = self.users.iter().map(|user| user.address().clone()).collect();
+        let needs = self.needs().into_iter().cloned().collect();
         let change = Change { address, rank: rank::SUDOERS, needs, libraries: &[LIBRARY], script, guarded: true };
         send(cx, &self.on, change).await?;
         Ok(SudoersObserved {

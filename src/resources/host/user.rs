@@ -221,6 +221,10 @@ impl Resource<Cloud> for HostUser {
         self.on.within()
     }
 
+    fn needs(&self) -> Vec<&Address> {
+        self.made_groups.iter().map(engine::Ref::address).chain(&self.needs).collect()
+    }
+
     async fn observe(cloud: &Cloud, known: &Inventory) -> Result<Vec<(String, HostUserObserved)>> {
         let mut found = Vec::new();
         for (host, facts) in each(cloud, known).await? {
@@ -290,7 +294,7 @@ impl Resource<Cloud> for HostUser {
 
 impl HostUser {
     fn change(&self, cx: &StepContext<'_, Cloud>, sets_password: bool) -> Change {
-        let Self { on: _, keys, groups, shell, password, change_password, expires, made_groups, needs } = self;
+        let Self { on: _, keys, groups, shell, password, change_password, expires, made_groups: _, needs: _ } = self;
         let address = cx.address().clone();
         let login = shell::quote(split(&address.name).1);
         let groups = groups.iter().map(String::as_str).collect::<Vec<_>>().join(",");
@@ -317,7 +321,7 @@ impl HostUser {
                 let _ = writeln!(script, "chage -d 0 {login}");
             }
         }
-        let needs = made_groups.iter().map(|group| group.address().clone()).chain(needs.iter().cloned()).collect();
+        let needs = self.needs().into_iter().cloned().collect();
         Change { address, rank: rank::USER, needs, libraries: &[LIBRARY], script, guarded: false }
     }
 

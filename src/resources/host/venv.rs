@@ -112,6 +112,10 @@ impl Resource<Cloud> for PythonVenv {
         self.on.within()
     }
 
+    fn needs(&self) -> Vec<&Address> {
+        self.needs.iter().collect()
+    }
+
     async fn observe(cloud: &Cloud, known: &Inventory) -> Result<Vec<(String, PythonVenvObserved)>> {
         let mut found = Vec::new();
         for (host, facts) in each(cloud, known).await? {
@@ -206,14 +210,15 @@ venv_put() {
     before=$(cat "$owned/$stack/python_venv/$1" 2>/dev/null || true)
     own python_venv "$1" "$2 ${before#* }"
     cat >"$work/requirements"
-    command -v "$3" >/dev/null ||
+    # One that the distribution does not have is found where others put it.
+    python=$(PATH=$PATH:/usr/local/bin; command -v "$3") ||
         fail "this host has no $3; it has: $(ls /usr/bin/python3.? /usr/bin/python3.?? /usr/local/bin/python3.?? 2>/dev/null | tr '\n' ' ')"
-    want=$("$3" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    want=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     have=$("$2/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true)
     if [ "$want" != "$have" ]; then
         rm -rf "$2"
         mkdir -p "${2%/*}"
-        "$3" -m venv "$2"
+        "$python" -m venv "$2"
     fi
     # Versions and checksums are given for all: pip decides nothing.
     pip="$2/bin/python -m pip install --quiet --no-input --disable-pip-version-check --no-deps --require-hashes"

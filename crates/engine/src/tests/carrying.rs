@@ -24,11 +24,29 @@ struct Site {
     machines: Arc<Mutex<BTreeMap<String, Standing>>>,
     /// Accounts are made only when so many are asked for at the same time.
     together: Arc<Barrier>,
+    /// What was announced before it started, and what was told to be over.
+    told: Arc<Mutex<Vec<String>>>,
 }
 
 impl World for Site {
     fn unread(&self) -> Self {
         self.clone()
+    }
+
+    fn due(&self, addresses: &[&Address]) {
+        let mut names: Vec<&str> = addresses.iter().map(|address| address.name.as_str()).collect();
+        names.sort_unstable();
+        self.told.lock().unwrap().push(format!("due {}", names.join(" ")));
+    }
+
+    fn over(&self, address: &Address) {
+        self.told.lock().unwrap().push(format!("over {}", address.name));
+    }
+}
+
+impl Site {
+    fn of(together: usize) -> Self {
+        Self { machines: Arc::default(), together: Arc::new(Barrier::new(together)), told: Arc::default() }
     }
 }
 
@@ -81,6 +99,8 @@ impl Resource<Site> for Machine {
 #[derive(Serialize)]
 struct Account {
     on: Ref<Machine>,
+    /// Accounts without which this one cannot be.
+    needs: Vec<Ref<Account>>,
 }
 
 impl Resource<Site> for Account {
@@ -97,6 +117,10 @@ impl Resource<Site> for Account {
 
     fn within(&self) -> Option<&Address> {
         Some(self.on.address())
+    }
+
+    fn needs(&self) -> Vec<&Address> {
+        self.needs.iter().map(Ref::address).collect()
     }
 
     async fn observe(site: &Site, _: &Inventory) -> Result<Vec<(String, Self::Observed)>> {
@@ -153,19 +177,24 @@ fn graph(size: u32) -> Graph<Site> {
     let mut graph = Graph::default();
     let machine = graph.add("m", Machine { size });
     for login in LOGINS {
-        graph.add(format!("m/{login}"), Account { on: machine.clone() });
+        graph.add(format!("m/{login}"), Account { on: machine.clone(), needs: Vec::new() });
     }
     graph
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_gathered_starts_together_and_what_is_carried_goes_with_its_carrier() {
-    let site = Site { machines: Arc::default(), together: Arc::new(Barrier::new(LOGINS.len())) };
+    let site = Site::of(LOGINS.len());
     let made = run(&site, &graph(1)).await;
     let machine = Address::new("machine", "m");
     let withins: Vec<_> = made.steps.iter().filter(|step| step.address.kind == "account").collect();
     assert_eq!(withins.len(), LOGINS.len());
     assert!(withins.iter().all(|step| step.within.as_ref() == Some(&machine)), "{withins:#?}");
+    // All that are due are announced at once, before the first of them begins, and each is told to be over.
+    let mut told = std::mem::take(&mut *site.told.lock().unwrap());
+    assert_eq!(told.remove(0), "due m/ada m/eve m/joe m/kim m/lee");
+    told.sort();
+    assert_eq!(told, LOGINS.map(|login| format!("over m/{login}")));
     assert!(run(&site, &graph(1)).await.is_empty());
 
     // Another machine: its accounts are made anew, and none is deleted on the one that goes.
@@ -181,4 +210,26 @@ async fn what_is_gathered_starts_together_and_what_is_carried_goes_with_its_carr
     let back = run(&site, &graph(2)).await;
     assert!(back.steps.iter().all(|step| step.within.is_none() && step.action.verb() == "create"));
     assert_eq!(back.steps.len(), LOGINS.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_of_a_plan_has_what_its_members_need_though_nothing_waits_for_it() {
+    let mut graph = Graph::default();
+    let machine = graph.add("m", Machine { size: 1 });
+    let mut account = |login: &str, needs| graph.add(format!("m/{login}"), Account { on: machine.clone(), needs });
+    let ada = account("ada", Vec::new());
+    let eve = account("eve", vec![ada.clone()]);
+    account("joe", vec![ada, eve]);
+    account("kim", Vec::new());
+    let site = Site::of(1);
+    let plan = plan(KINDS, &graph, &observe(KINDS, &site).await.unwrap(), Selection::All);
+    let part = |login: &str| {
+        let part = graph.with_needs(|address| address.name == format!("m/{login}"));
+        plan.only(&|address| part.contains(address)).steps.iter().map(text).collect::<Vec<_>>()
+    };
+    assert_eq!(part("kim"), ["create machine/m", "create account/m/kim"]);
+    assert_eq!(part("eve"), ["create machine/m", "create account/m/ada", "create account/m/eve"]);
+    assert_eq!(part("joe")[1..], ["create account/m/ada", "create account/m/eve", "create account/m/joe"]);
+    // What is needed waits for nobody either: the world carries all of them out at once.
+    assert!(plan.steps[1..].iter().all(|step| step.waits.steps == [0].into()), "{plan:#?}");
 }
