@@ -17,7 +17,12 @@ use crate::support::{
 
 /// The ids of all clusters of the cloud that live or are ending.
 async fn clusters(server: &Server) -> Vec<String> {
-    let target = Target::Local { endpoint: server.endpoint.clone(), lag: std::time::Duration::ZERO, gateway: None };
+    let target = Target::Local {
+        endpoint: server.endpoint.clone(),
+        lag: std::time::Duration::ZERO,
+        gateway: None,
+        python: None,
+    };
     let emr = connect(&target, REGION).await.expect("the local cloud answers").clients.emr;
     let found = emr.list_clusters().send().await.expect("clusters");
     let over = |state: &str| state.starts_with("TERMINATED");

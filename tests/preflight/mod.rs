@@ -66,7 +66,12 @@ struct Seen {
 impl Seen {
     async fn of(project: &Project, endpoint: &str) -> Self {
         let spec = load(&project.path(FILE), &LoadOptions::default()).unwrap_or_else(|errors| panic!("{errors}"));
-        let target = Target::Local { endpoint: endpoint.to_owned(), lag: std::time::Duration::ZERO, gateway: None };
+        let target = Target::Local {
+            endpoint: endpoint.to_owned(),
+            lag: std::time::Duration::ZERO,
+            gateway: None,
+            python: None,
+        };
         let connection: Connection = connect(&target, &spec.region).await.expect("the local cloud answers");
         let names = stacks::names(&spec, &connection.account, PathBuf::from("nowhere"));
         Self { spec, cloud: Cloud::new(&connection, names, Journal::in_memory()) }

@@ -10,7 +10,7 @@ use super::{
     super::{
         Changing, Globals,
         apply::ask,
-        examine, run,
+        examine, preflight, run,
         session::{Scope, Session},
     },
     which,
@@ -61,10 +61,12 @@ impl Up {
             return runs_already(&session, cluster, &ready.plan, &changing);
         }
         if !changing.json {
-            let heading = Heading { partial: true, losses: ready.losses.clone(), ..session.heading(false) };
+            let mut heading = Heading { partial: true, losses: ready.losses.clone(), ..session.heading(false) };
+            heading.notes.extend(session.cost(&ready.plan));
             ui::say(&ui::plan::render(&ready.plan, &heading));
         }
-        ensure_possible(&ready)?;
+        run::ensure_permitted(&ready.plan)?;
+        Box::pin(preflight::ensure(&session, &ready.known, &ready.plan)).await?;
         if !changing.yes && !only_waits(&ready.plan) {
             ask("Start the cluster? It costs money until `infra cluster down`. Only `yes` is taken for yes:").await?;
             // Time passed while the question stood; what was agreed to is what was shown.
@@ -96,11 +98,6 @@ async fn prepare(session: &Session) -> Result<Prepared> {
     let mut plan = which::part(&session.plan(&desired, &known));
     let losses = examine::plan(session, &known, &mut plan).await?;
     Ok(Prepared { known, desired, plan, losses })
-}
-
-/// Refuses what can be known to fail, before anybody is asked and anything is made.
-fn ensure_possible(ready: &Prepared) -> Result {
-    run::ensure_permitted(&ready.plan)
 }
 
 /// True when the cluster was asked for already, and all that is left to do is to wait for it.
