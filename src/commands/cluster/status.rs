@@ -1,6 +1,6 @@
 //! `infra cluster status`.
 
-use std::fmt::Write;
+use std::{fmt::Write, time::Duration};
 
 use clap::Args;
 use serde_json::json;
@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     cluster::{
+        cost,
         past::Past,
         state_in_words,
         status::{self, ClusterStatus},
@@ -23,7 +24,7 @@ use crate::{
     ui::{self, time},
 };
 
-/// Shows what the cluster is and does: state, machines, steps, since when it is idle.
+/// Shows what the cluster is and does: state, machines, steps, since when it is idle, what it costs.
 ///
 /// Without a cluster it says so, and what became of the last one; the exit code is 0 too.
 #[derive(Args, Debug)]
@@ -53,10 +54,17 @@ impl Status {
             return Ok(ui::print(&none(&session, last.as_ref()))?);
         };
         let status = status::of(&session.cloud, cluster).await?;
+        let cost = cost::of_cluster(cluster, &session.spec.region);
+        let up = status.created.map(|created| Duration::from_secs((time::now() - created).try_into().unwrap_or(0)));
         if json {
-            return print(&json!({ "cluster": status }));
+            let so_far = up.and_then(|up| cost.after(up));
+            let dollars = |micros: Option<u64>| micros.map(cost::dollars);
+            let cost = json!({ "hourly_usd": dollars(cost.hourly()), "so_far_usd": dollars(so_far), "explained": cost.sentence() });
+            return print(&json!({ "cluster": status, "cost": cost }));
         }
-        Ok(ui::print(&shown(&status))?)
+        let so_far = up.map(|up| format!("; it {}", cost.so_far(up))).unwrap_or_default();
+        let cost = format!("{:<10}{}{so_far}\n", "cost", cost.sentence());
+        Ok(ui::print(&(shown(&status) + &cost))?)
     }
 }
 
