@@ -51,33 +51,27 @@ fn told(run: &crate::support::cli::Run, project: &Project, ids: &[&str]) -> Stri
 
 #[test]
 fn strict_a_failed_bootstrap_action_is_explained_by_its_stderr_and_its_line() {
-    let server = Server::start(&["--memory", "--speed", "fast"]);
+    let server = Server::start(&["--memory", "--speed", "instant"]);
     let project = project(&server.endpoint, &[("  idle_timeout", "  log4j_patch: false\n  idle_timeout")]);
     let aws = Aws::new(&server.endpoint, "us-west-2");
     server.control("POST", "inject", r#"{"emr": "bootstrap-failure"}"#);
-    let running = project.start(&server.endpoint, &["--local", "apply", "--yes"]);
-    let id = until("cluster", || cluster(&aws));
-    // EMR will name one of them.
-    let nodes: Vec<String> = until("machines", || {
-        let all = aws.run(&format!("emr list-instances --cluster-id {id}"));
-        let ids =
-            all["Instances"].as_array()?.iter().filter_map(|node| node["Ec2InstanceId"].as_str().map(str::to_owned));
-        Some(ids.collect()).filter(|nodes: &Vec<String>| nodes.len() == 2)
-    });
-    for node in &nodes {
-        let folder = format!("emr/{id}/node/{node}/bootstrap-actions/1");
-        put(&project, &aws, &format!("{folder}/stdout.gz"), "all is well\n");
-        put(&project, &aws, &format!("{folder}/stderr.gz"), "+ sudo yum install -y jq\nNo package jq available.\n");
-    }
-    let run = running.end().expect(1);
-    insta::assert_snapshot!("bootstrap", told(&run, &project, &[&id, &nodes[0], &nodes[1]]));
+    let run = project.local(&["apply", "--yes"]).expect(1);
+    let id = cluster(&aws).expect("a cluster");
+    let all = aws.run(&format!("emr list-instances --cluster-id {id}"));
+    let nodes = all["Instances"].as_array().expect("machines").iter();
+    let nodes: Vec<&str> = nodes.filter_map(|node| node["Ec2InstanceId"].as_str()).collect();
+    insta::assert_snapshot!("bootstrap", told(&run, &project, &[&[id.as_str()], &nodes[..]].concat()));
 }
 
 #[test]
 fn strict_a_log_that_does_not_come_is_said_to_come() {
     let server = Server::start(&["--memory", "--speed", "instant"]);
-    let project = project(&server.endpoint, &[]);
+    // The patch is copied first: from then on no object can be read.
+    let project = project(&server.endpoint, &[("start: with-apply", "start: on-demand")]);
+    project.local(&["apply", "--yes"]).expect(0);
+    project.edit(FILE, "start: on-demand", "start: with-apply");
     server.control("POST", "inject", r#"{"emr": "bootstrap-failure"}"#);
+    server.control("POST", "fail", r#"{"operation": "GetObject", "code": "NoSuchKey", "status": 404, "times": 1000}"#);
     let run = project.local(&["apply", "--yes"]).expect(1);
     run.says(&["waiting for s3://", "the log4j patch stands at infra/checked.yaml:14", "its log is not there yet"]);
 }
@@ -117,6 +111,9 @@ async fn strict_a_failed_step_is_explained_by_its_log() {
     until("failed step", state);
     let seen = Seen::of(&project, &server.endpoint).await;
     let explained = async || explain::step(&seen.cloud, &id, &step, |_| {}).await.expect("a step").to_string();
+    for stream in ["stderr", "stdout", "controller"] {
+        aws.run(&format!("s3api delete-object --bucket {BUCKET} --key emr/{id}/steps/{step}/{stream}.gz"));
+    }
     let late = explained().await;
     assert!(late.contains("will be at s3://") && late.contains(&format!("/{id}/steps/{step}/stderr.gz")), "{late}");
     // An empty stderr says nothing, the controller does.

@@ -41,7 +41,7 @@ cluster:
   roles: { service: service, nodes: nodes }
   master: m5.xlarge
   core: m5.xlarge
-  bootstrap: [\"s3://${stack}-logs-${account}/first.sh\"]
+  bootstrap: [\"s3://elasticmapreduce/bootstrap-actions/first.sh\"]
   idle_timeout: 1m
   logs: { bucket: logs, folder: emr/ }
   start: with-apply
