@@ -102,24 +102,27 @@ pub(super) fn places_of_step(uri: &str, cluster: &str, step: &str) -> Vec<Place>
     places(uri, ["stderr", "controller"].map(|stream| format!("{cluster}/steps/{step}/{stream}.gz")))
 }
 
-/// The end of the first of `places` that says something; waits for it as long as logs may take.
+/// The end of the first of `places` that says something; waits for it as long as logs may take. A later one counts only
+/// where those before it are there and say nothing, or do not come: they arrive in any order.
 pub(super) async fn fetch(cloud: &Cloud, places: &[Place], tell: impl Fn(&str)) -> Log {
     let Some((bucket, key)) = places.first() else { return Log::None };
     let first = format!("s3://{bucket}/{key}");
     let begin = Instant::now();
     loop {
-        let mut silent = None;
+        let waited = begin.elapsed();
+        let is_last = waited >= cloud.pace.logs;
+        let (mut silent, mut is_missing) = (None, false);
         for (bucket, key) in places {
             let uri = format!("s3://{bucket}/{key}");
             match get(cloud, bucket, key).await {
-                Ok(None) => {}
+                Ok(None) => is_missing = true,
                 Ok(Some(lines)) if lines.is_empty() => drop(silent.get_or_insert(uri)),
-                Ok(Some(lines)) => return Log::End { uri, lines },
+                Ok(Some(lines)) if is_last || !is_missing => return Log::End { uri, lines },
+                Ok(Some(_)) => {}
                 Err(why) => return Log::Unreadable { uri, why },
             }
         }
-        let waited = begin.elapsed();
-        if waited >= cloud.pace.logs {
+        if is_last {
             return match silent {
                 Some(uri) => Log::End { uri, lines: Vec::new() },
                 None => Log::Late { uri: first },

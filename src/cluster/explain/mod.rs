@@ -14,6 +14,8 @@ use std::fmt;
 pub use blame::{Blame, blame};
 pub use log::Log;
 
+use indexmap::IndexSet;
+
 use crate::{
     cloud::{Answered, Cloud, CloudError, Explain},
     resources::ClusterEnded,
@@ -77,7 +79,10 @@ pub async fn step(cloud: &Cloud, cluster: &str, step: &str, tell: impl Fn(&str))
         details.and_then(|details| details.message()),
         status.and_then(|status| status.state_change_reason()).and_then(|reason| reason.message()),
     ];
-    let said: Vec<&str> = said.into_iter().flatten().map(str::trim).filter(|text| !text.is_empty()).collect();
+    // EMR says the same in several places.
+    let said = said.into_iter().flatten().map(|text| text.trim().trim_end_matches('.')).filter(|text| !text.is_empty());
+    let said: IndexSet<&str> = said.collect();
+    let said: Vec<&str> = said.into_iter().collect();
     let name = told.name().unwrap_or_default();
     let reason = match &*said {
         [] => format!("step {step} ({name}) is {state}, and EMR gives no reason"),
