@@ -7,6 +7,7 @@ mod cp;
 mod destroy;
 mod examine;
 mod local;
+mod master;
 mod open;
 mod output;
 mod pages;

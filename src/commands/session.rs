@@ -61,6 +61,8 @@ pub enum Scope {
     People,
     /// Where hosts are: what it takes to log in on them.
     Reach,
+    /// The same, for a command that stays while others come and go: it does not share its ssh configuration.
+    Stay,
 }
 
 /// Finds and reads the spec; asks nobody.
@@ -132,7 +134,9 @@ impl Session {
         let on_aws = match scope {
             Scope::People => spec.hosts.values().any(|host| host.users.is_some() && host.instance().is_some()),
             Scope::Platform | Scope::Cloud => spec.needs_aws(),
-            Scope::Reach => spec.hosts.values().any(|host| host.instance().is_some()),
+            Scope::Reach | Scope::Stay => {
+                spec.cluster.is_some() || spec.hosts.values().any(|host| host.instance().is_some())
+            }
         };
         let connection: Connection = if on_aws { connect(&target, &spec.region).await? } else { offline(&spec.region) };
         let realm = match (on_aws, globals.local) {
@@ -153,7 +157,7 @@ impl Session {
         let mut notes = Vec::new();
         let with_hosts = match scope {
             Scope::Cloud => false,
-            Scope::Reach => must_reach_hosts(globals, &spec, &target)?,
+            Scope::Reach | Scope::Stay => must_reach_hosts(globals, &spec, &target)?,
             Scope::Platform | Scope::People => reaches_hosts(globals, &spec, &target, &mut notes),
         };
         let mut cloud = Cloud::new(&connection, names, journal);
@@ -166,7 +170,8 @@ impl Session {
             };
             let gateway = gateway.transpose()?;
             let folder = workspace.hosts(&realm, &spec.stack)?;
-            let access = Access { folder, gateway, trust_first: globals.trust_first };
+            let access =
+                Access { folder, gateway, trust_first: globals.trust_first, own_config: scope == Scope::Stay };
             let places = stacks::places(&spec, &cloud.names);
             cloud = cloud.with_hosts(Hosts::new(&spec.stack, places, access));
         }
@@ -298,7 +303,7 @@ fn kinds(scope: Scope, on_aws: bool) -> Vec<Kind<Cloud>> {
     match scope {
         Scope::Platform | Scope::Cloud if on_aws => REGISTRY.clone(),
         Scope::Platform | Scope::Cloud => resources::host_kinds(),
-        Scope::Reach => REGISTRY.iter().filter(|kind| on_aws && located.contains(&kind.name)).copied().collect(),
+        Scope::Reach | Scope::Stay => REGISTRY.iter().filter(|kind| on_aws && located.contains(&kind.name)).copied().collect(),
         Scope::People => {
             let wanted = |kind: &&Kind<Cloud>| people.contains(&kind.name) || on_aws && located.contains(&kind.name);
             REGISTRY.iter().filter(wanted).copied().collect()
@@ -339,14 +344,14 @@ fn reaches_hosts(globals: &Globals, spec: &Spec, target: &Target, notes: &mut Ve
 
 /// For a verb that is of no use without hosts; it says itself which of them are servers.
 fn must_reach_hosts(globals: &Globals, spec: &Spec, target: &Target) -> Result<bool> {
-    if spec.hosts.is_empty() {
+    if spec.hosts.is_empty() && spec.cluster.is_none() {
         return Err(Failure::new("the spec has no hosts"));
     }
     if globals.no_hosts {
         return Err(Failure::new("--no-hosts leaves out what this command is about"));
     }
     let no_bodies = matches!(target, Target::Local { gateway: None, .. });
-    if no_bodies && spec.hosts.values().any(|host| host.instance().is_some()) {
+    if no_bodies && (spec.cluster.is_some() || spec.hosts.values().any(|host| host.instance().is_some())) {
         return Err(Failure::new("the local cloud's hosts have no bodies, so that nobody can log in on them")
             .hint("`infra local up --hosts` gives them some"));
     }

@@ -15,7 +15,7 @@ pub mod services;
 mod storage;
 
 pub use cluster::CLUSTER;
-pub use people::places;
+pub use people::{master_name, places};
 
 use std::{
     collections::{BTreeMap, BTreeSet},
