@@ -13,5 +13,6 @@ pub mod logging;
 pub mod resources;
 pub mod spec;
 pub mod stacks;
+pub mod tunnel;
 pub mod ui;
 pub mod workspace;

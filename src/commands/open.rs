@@ -9,7 +9,11 @@ use anyhow::Context;
 use clap::Args;
 use tokio::net::TcpListener;
 
-use super::{Globals, pages, pages::Page, reach::Reach};
+use super::{
+    Globals, pages,
+    pages::Page,
+    reach::{Reach, stopped},
+};
 use crate::{
     error::{Failure, Result},
     hosts::{self, Hosts},
@@ -231,20 +235,4 @@ async fn present(reach: &Reach, page: &Page, here: SocketAddr, browser: bool) ->
         hosts::show_page(&url);
     }
     std::future::pending().await
-}
-
-/// Ends with Ctrl-C or a signal to end.
-fn stopped() -> Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let listen = |kind| signal(kind).context("cannot listen for Ctrl-C");
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut hangup = listen(SignalKind::hangup())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    })
 }

@@ -94,7 +94,7 @@ fn variables(set: &[String]) -> Result<Vec<(String, String)>> {
 }
 
 /// ` --local -f infra/nyc311.yaml`, as the command at hand had them.
-fn flags(globals: &Globals, file: &Path) -> String {
+pub(super) fn flags(globals: &Globals, file: &Path) -> String {
     let mut flags = String::new();
     if globals.local {
         flags.push_str(" --local");
