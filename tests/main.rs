@@ -7,3 +7,4 @@ mod hosts;
 mod kinds;
 mod rules;
 mod support;
+mod tunnel;

@@ -9,6 +9,7 @@ mod examine;
 mod local;
 mod master;
 mod open;
+mod open_cluster;
 mod output;
 mod pages;
 mod plan;

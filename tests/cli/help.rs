@@ -5,7 +5,7 @@ use crate::support::{
     world::endpoint,
 };
 
-const VERBS: [&str; 15] = [
+const VERBS: [&str; 16] = [
     "validate",
     "plan",
     "apply",
@@ -18,6 +18,7 @@ const VERBS: [&str; 15] = [
     "ssh",
     "cp",
     "open",
+    "tunnel",
     "schema",
     "completions",
     "local",
