@@ -3,7 +3,6 @@
 use super::reach::Reach;
 use crate::{
     error::{Failure, Result},
-    hosts::At,
     resources::{EmrClusterObserved, MasterNode, REGISTRY, locate_master, master_node},
     spec::{KeySource, Start},
     stacks::{CLUSTER, master_name},
@@ -98,8 +97,10 @@ impl Reach {
             }
         }
         if cluster.key.is_none() {
-            return Err(Failure::new(format!("cluster {id} was started without a key, so that nobody can log in on it"))
-                .hint(format!("name one of `keys:` as `key:` of the cluster{}, and start it anew", self.at_cluster())));
+            return Err(Failure::new(format!(
+                "cluster {id} was started without a key, so that nobody can log in on it"
+            ))
+            .hint(format!("name one of `keys:` as `key:` of the cluster{}, and start it anew", self.at_cluster())));
         }
         self.check_key()?;
         Ok(cluster.clone())
@@ -129,10 +130,5 @@ impl Reach {
     fn at_cluster(&self) -> String {
         let cluster = self.session.spec.cluster.as_ref();
         cluster.map_or_else(String::new, |cluster| format!(" ({})", cluster.span.place()))
-    }
-
-    /// Whether a host of this name is the cluster's master.
-    pub fn is_master(&self, host: &str) -> bool {
-        self.hosts().places().get(host).is_some_and(|place| place.at == At::Master)
     }
 }

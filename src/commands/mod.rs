@@ -97,12 +97,9 @@ impl Globals {
         path("--file", file);
         path("--overlay", overlay);
         arguments.extend(set.iter().flat_map(|pair| ["--set".into(), pair.into()]));
-        for (is, flag) in [
-            (*local, "--local"),
-            (*no_hosts, "--no-hosts"),
-            (*trust_first, "--trust-first"),
-            (*no_color, "--no-color"),
-        ] {
+        for (is, flag) in
+            [(*local, "--local"), (*no_hosts, "--no-hosts"), (*trust_first, "--trust-first"), (*no_color, "--no-color")]
+        {
             arguments.extend(is.then(|| flag.into()));
         }
         arguments.extend((0..*verbose).map(|_| "--verbose".into()));

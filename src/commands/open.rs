@@ -10,9 +10,10 @@ use clap::Args;
 use tokio::net::TcpListener;
 
 use super::{
-    Globals, open_cluster, pages,
-    pages::Page,
+    Globals, open_cluster,
     open_cluster::Wish,
+    pages,
+    pages::Page,
     reach::{Reach, stopped},
     session::load,
 };

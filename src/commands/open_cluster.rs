@@ -13,7 +13,8 @@ use crate::{
     hosts,
     spec::Spec,
     tunnel::{
-        ToldPage, browser::Browser,
+        ToldPage,
+        browser::Browser,
         pages::{self, Page},
         probe,
     },
@@ -63,7 +64,7 @@ pub(super) async fn open(globals: &Globals, wish: Wish) -> Result {
         return Err(not_there(&wish.name, &told.pages));
     };
     let answer = probe::ask(told.port, &told.master.host, std::slice::from_ref(page)).await.pop();
-    let reason = answer.and_then(Result::err);
+    let reason = answer.and_then(std::result::Result::err);
     if wish.status {
         return status(&wish.name, &told.master.host, reason.as_deref());
     }

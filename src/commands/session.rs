@@ -170,8 +170,7 @@ impl Session {
             };
             let gateway = gateway.transpose()?;
             let folder = workspace.hosts(&realm, &spec.stack)?;
-            let access =
-                Access { folder, gateway, trust_first: globals.trust_first, own_config: scope == Scope::Stay };
+            let access = Access { folder, gateway, trust_first: globals.trust_first, own_config: scope == Scope::Stay };
             let places = stacks::places(&spec, &cloud.names);
             cloud = cloud.with_hosts(Hosts::new(&spec.stack, places, access));
         }
@@ -303,7 +302,9 @@ fn kinds(scope: Scope, on_aws: bool) -> Vec<Kind<Cloud>> {
     match scope {
         Scope::Platform | Scope::Cloud if on_aws => REGISTRY.clone(),
         Scope::Platform | Scope::Cloud => resources::host_kinds(),
-        Scope::Reach | Scope::Stay => REGISTRY.iter().filter(|kind| on_aws && located.contains(&kind.name)).copied().collect(),
+        Scope::Reach | Scope::Stay => {
+            REGISTRY.iter().filter(|kind| on_aws && located.contains(&kind.name)).copied().collect()
+        }
         Scope::People => {
             let wanted = |kind: &&Kind<Cloud>| people.contains(&kind.name) || on_aws && located.contains(&kind.name);
             REGISTRY.iter().filter(wanted).copied().collect()

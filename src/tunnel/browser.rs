@@ -119,10 +119,9 @@ mod tests {
         fs::write(&program, format!("#!/bin/sh\nprintf '%s\\n' \"$@\" >{0}.new; mv {0}.new {0}\n", told.display()))
             .unwrap();
         fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        for (sort, wanted) in [
-            (Sort::Chromium, "--proxy-pac-url=http://127.0.0.1:8157/proxy.pac"),
-            (Sort::Firefox, "--profile"),
-        ] {
+        for (sort, wanted) in
+            [(Sort::Chromium, "--proxy-pac-url=http://127.0.0.1:8157/proxy.pac"), (Sort::Firefox, "--profile")]
+        {
             let browser = Browser { program: program.clone(), sort };
             browser.show("http://page/", "http://127.0.0.1:8157/proxy.pac", folder.path()).unwrap();
             for _ in 0..500 {

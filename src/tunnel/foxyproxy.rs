@@ -11,9 +11,7 @@ const COLOR: &str = "#0055e5";
 /// Settings for FoxyProxy 8 and 9.
 /// Source: `schema.json` and `pattern.js` of FoxyProxy's browser extension, version 9.
 pub fn foxyproxy(network: &Network, port: u16) -> String {
-    let entry = |kind: &str, pattern: &Pattern| {
-        json!({ "type": kind, "title": pattern.title, "pattern": pattern.text, "active": pattern.active })
-    };
+    let entry = |kind: &str, pattern: &Pattern| json!({ "type": kind, "title": pattern.title, "pattern": pattern.text, "active": pattern.active });
     let exact = network.expressions();
     let customary = network.customary();
     let include: Vec<Value> = exact

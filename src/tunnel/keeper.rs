@@ -48,12 +48,12 @@ pub enum Broken {
 }
 
 /// How a keeper connects, and knows whether there is still something to connect to.
-pub trait Way: Send + Sync {
+pub trait Way {
     /// Connects to the master.
-    fn connect(&self) -> impl Future<Output = Result<Connection, Broken>> + Send;
+    fn connect(&self) -> impl Future<Output = Result<Connection, Broken>>;
 
     /// Why the cluster is over; nothing while it lives, or where that cannot be told.
-    fn end(&self) -> impl Future<Output = Option<String>> + Send;
+    fn end(&self) -> impl Future<Output = Option<String>>;
 
     /// The pause between two looks at the cluster.
     fn pace(&self) -> Duration;
@@ -150,12 +150,15 @@ impl<W: Way> Keeper<W> {
         helpers.spawn(serve(listener, lines, pac.into()));
         helpers.spawn(control::answer(control, tells, Arc::clone(&down)));
         let connected = stay_connected(&way, first, &line, &told, &*log);
-        tokio::select! {
+        let reason = tokio::select! {
             reason = connected => reason,
             reason = cluster_ends(&way) => reason,
             () = down.notified() => "it was told to end".to_owned(),
             reason = stop => reason,
-        }
+        };
+        // The port is free, and nobody holds the connection any more.
+        helpers.shutdown().await;
+        reason
     }
 }
 

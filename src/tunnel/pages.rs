@@ -50,7 +50,8 @@ const PAGES: [Page; 12] = [
 pub fn of<'a>(release: &str, applications: impl IntoIterator<Item = &'a str>) -> Vec<Page> {
     let applications: Vec<&str> = applications.into_iter().collect();
     let has = |page: &Page| {
-        page.application.is_none_or(|name| applications.iter().any(|application| application.eq_ignore_ascii_case(name)))
+        page.application
+            .is_none_or(|name| applications.iter().any(|application| application.eq_ignore_ascii_case(name)))
     };
     PAGES.into_iter().filter(has).map(|page| at(page, version(release))).collect()
 }
@@ -97,13 +98,7 @@ mod tests {
         };
         assert_eq!(
             urls("emr-5.29.0", &["Hadoop", "spark", "Ganglia", "Zeppelin"]),
-            [
-                "http://m:8890/",
-                "http://m:18080/",
-                "http://m:8088/cluster",
-                "http://m/ganglia/",
-                "http://m:50070/"
-            ]
+            ["http://m:8890/", "http://m:18080/", "http://m:8088/cluster", "http://m/ganglia/", "http://m:50070/"]
         );
         for release in ["emr-6.0.0", "emr-7.0.0"] {
             assert_eq!(urls(release, &["JupyterHub"]), ["http://m:8088/cluster", "http://m:9870/", "https://m:9443/"]);

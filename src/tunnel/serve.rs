@@ -125,7 +125,8 @@ mod tests {
     #[test]
     fn the_pac_file_is_for_this_machine() {
         let here = "127.0.0.1:8157".parse().unwrap();
-        let asked = |path: &str, host: &str| answer(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"), here, "pac");
+        let asked =
+            |path: &str, host: &str| answer(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"), here, "pac");
         assert_eq!(asked("/proxy.pac", "127.0.0.1:8157").2, "pac");
         assert_eq!(asked("/proxy.pac?1", "localhost:8157").2, "pac");
         assert_eq!(asked("/", "127.0.0.1:8157").0, "404 Not Found");

@@ -83,7 +83,8 @@ fn killing_the_program_that_opens_it_leaves_nothing_that_down_cannot_end() {
         child.wait().expect("a status");
         until("down ends it", LONG, || stack.local(&["tunnel", "down"]).code == Some(0));
         let ours = format!("{} tunnel keep", "--local");
-        let here = |id: &u64| std::fs::read_link(format!("/proc/{id}/cwd")).is_ok_and(|cwd| cwd == stack.project.folder());
+        let here =
+            |id: &u64| std::fs::read_link(format!("/proc/{id}/cwd")).is_ok_and(|cwd| cwd == stack.project.folder());
         until("no keeper is left", LONG, || {
             let left: Vec<u64> = processes_with(&ours).into_iter().filter(here).collect();
             if !left.is_empty() {
@@ -103,7 +104,8 @@ fn in_the_foreground_it_ends_with_ctrl_c() {
     let arguments = ["--local", "tunnel", "up", "--foreground"];
     let mut opened = stack.project.start(&stack.lab.endpoint, &arguments);
     opened.until("until Ctrl-C");
-    let (port, page) = (it.status()["port"].as_u64().expect("a port"), format!("http://{}:8088/cluster", it.told("master")));
+    let (port, page) =
+        (it.status()["port"].as_u64().expect("a port"), format!("http://{}:8088/cluster", it.told("master")));
     let port = u16::try_from(port).expect("a port");
     assert!(answers(port, &page));
     stack.local(&["tunnel", "up"]).expect(0).says(&["is up already"]);

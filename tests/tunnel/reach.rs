@@ -117,7 +117,12 @@ fn pages_are_listed(it: &Tunnelled, master: &str) {
     until("all pages answer", LONG, || {
         let status = it.status();
         let pages = status["pages"].as_array().expect("pages");
-        let listed: Vec<_> = pages.iter().map(|page| (page["name"].as_str().unwrap_or_default(), page["url"].as_str().unwrap_or_default().to_owned())).collect();
+        let listed: Vec<_> = pages
+            .iter()
+            .map(|page| {
+                (page["name"].as_str().unwrap_or_default(), page["url"].as_str().unwrap_or_default().to_owned())
+            })
+            .collect();
         assert_eq!(listed, wanted);
         pages.iter().all(|page| page["answers"] == true)
     });
@@ -139,7 +144,8 @@ fn pages_are_listed(it: &Tunnelled, master: &str) {
 
 fn by_forward(it: &Tunnelled) {
     let stack = &it.stack;
-    let mut opened = stack.project.start(&stack.lab.endpoint, &["--local", "open", "zeppelin", "--forward", "--no-browser"]);
+    let mut opened =
+        stack.project.start(&stack.lab.endpoint, &["--local", "open", "zeppelin", "--forward", "--no-browser"]);
     opened.until("zeppelin on master is open here until Ctrl-C.");
     // Whoever listens there is the process itself.
     let url = "http://127.0.0.1:8890/";

@@ -77,7 +77,11 @@ print(json.dumps([pac.find_proxy_for_url(url, urlsplit(url).netloc.rsplit('@')[-
 fn project(public: bool) -> Project {
     let project = Project::new("http://127.0.0.1:9", None);
     if public {
-        project.edit("infra/nyc311.yaml", "  subnet: private                     # its pages", "  subnet: public                      # its pages");
+        project.edit(
+            "infra/nyc311.yaml",
+            "  subnet: private                     # its pages",
+            "  subnet: public                      # its pages",
+        );
     }
     project
 }
@@ -147,7 +151,10 @@ fn foxyproxy_8_and_9_take_it_and_decide_alike() {
 fn structure(settings: &Value) {
     assert_eq!(settings["mode"], "pattern");
     let [proxy] = &settings["data"].as_array().expect("data")[..] else { panic!("one proxy: {settings}") };
-    assert_eq!((&proxy["type"], &proxy["hostname"], &proxy["port"]), (&"socks5".into(), &"127.0.0.1".into(), &"8200".into()));
+    assert_eq!(
+        (&proxy["type"], &proxy["hostname"], &proxy["port"]),
+        (&"socks5".into(), &"127.0.0.1".into(), &"8200".into())
+    );
     assert_eq!((&proxy["active"], &proxy["proxyDNS"]), (&true.into(), &true.into()));
     for name in ["title", "username", "password", "cc", "city", "color", "pac", "pacString"] {
         assert!(proxy[name].is_string(), "{name}: {proxy}");
@@ -180,7 +187,10 @@ fn foxyproxy_7_takes_its_xml() {
     assert_eq!(tags[..4], ["foxyproxy", "proxies", "proxy", "matches"]);
     assert_eq!(tags.last(), Some(&"manualconf"));
     let proxy = &elements[2][1];
-    assert_eq!((&proxy["mode"], &proxy["proxyDNS"], &proxy["enabled"]), (&"manual".into(), &"true".into(), &"true".into()));
+    assert_eq!(
+        (&proxy["mode"], &proxy["proxyDNS"], &proxy["enabled"]),
+        (&"manual".into(), &"true".into(), &"true".into())
+    );
     let last = &elements[elements.len() - 1][1];
     assert_eq!((&last["host"], &last["port"]), (&"127.0.0.1".into(), &"8157".into()));
     assert_eq!((&last["socksversion"], &last["isSocks"]), (&"5".into(), &"true".into()));
@@ -213,5 +223,8 @@ fn settings_need_no_cloud() {
     let run = project.run(&["-f", "nyc311", "tunnel", "status"]).expect(0);
     assert_eq!((run.out.as_str(), run.err.as_str()), ("down\n", ""));
     project.run(&["-f", "nyc311", "tunnel", "down"]).expect(0).says(&["There was no tunnel."]);
-    project.run(&["-f", "vendas", "open", "ganglia"]).expect(1).says(&["the cluster has no Ganglia (infra/vendas.yaml:"]);
+    project
+        .run(&["-f", "vendas", "open", "ganglia"])
+        .expect(1)
+        .says(&["the cluster has no Ganglia (infra/vendas.yaml:"]);
 }

@@ -70,7 +70,8 @@ impl Tunnelled {
         let stack = Stack::on(lab, "ana\n");
         let text = stack.project.read(SPEC);
         let hosts = &text[..text.find("  inner:\n").expect("the spec has an inner host")];
-        let hosts = hosts.replace("    private: { cidr: 10.0.1.0/24 }\n", "    private: { cidr: 10.0.1.0/24 }\n  endpoints: [s3]\n");
+        let hosts = hosts
+            .replace("    private: { cidr: 10.0.1.0/24 }\n", "    private: { cidr: 10.0.1.0/24 }\n  endpoints: [s3]\n");
         stack.project.write(SPEC, &format!("{hosts}{CLUSTER}"));
         Self { stack }
     }

@@ -99,15 +99,11 @@ struct Begun {
 }
 
 impl Begun {
-    async fn keep(
-        self,
-        log: Box<dyn Fn(&str) + Send + Sync>,
-        stop: impl Future<Output = String>,
-    ) -> Result<String> {
+    async fn keep(self, log: Box<dyn Fn(&str) + Send + Sync>, stop: impl Future<Output = String>) -> Result<String> {
         let Self { keeper, first, note: _, folder, hosts, _held } = self;
         let log: Arc<dyn Fn(&str) + Send + Sync> = log.into();
         let tell = Arc::clone(&log);
-        let keeper = Keeper { log: Box::new(move |text| tell(text)), ..keeper };
+        let keeper = Keeper { log: Box::new(move |text: &str| tell(text)), ..keeper };
         let reason = keeper.keep(first, stop).await;
         if !reason.is_empty() {
             log(&format!("the tunnel ends: {reason}"));
@@ -158,7 +154,8 @@ async fn begin(globals: &Globals, wanted: Option<u16>) -> Result<Begun> {
         master: first.master.clone(),
         pages: told_pages(&master),
     };
-    let way = ToMaster { cloud: reach.session.cloud.clone(), reach: Mutex::new(reach), cluster: master.cluster.id, pace };
+    let way =
+        ToMaster { cloud: reach.session.cloud.clone(), reach: Mutex::new(reach), cluster: master.cluster.id, pace };
     let keeper = Keeper {
         way,
         listener: taken.listener,
@@ -194,7 +191,7 @@ struct ToMaster {
 }
 
 impl Way for ToMaster {
-    async fn connect(&self) -> Result<Connection, Broken> {
+    async fn connect(&self) -> std::result::Result<Connection, Broken> {
         let mut reach = self.reach.lock().await;
         let began = Instant::now();
         // Where AWS cannot be asked, the hosts are where they were.
@@ -226,7 +223,7 @@ impl Way for ToMaster {
 }
 
 /// Connects to the master. A failure says whether it is for good.
-async fn connect(reach: &Reach) -> Result<(Connection, Master), (Failure, bool)> {
+async fn connect(reach: &Reach) -> std::result::Result<(Connection, Master), (Failure, bool)> {
     let master = reach.reach_master().await.map_err(|failure| (failure, false))?;
     let hosts = reach.hosts();
     let (line, over) = match hosts.line(master.name).await {

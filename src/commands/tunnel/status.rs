@@ -1,6 +1,6 @@
 //! `infra tunnel status`.
 
-use std::time::Duration;
+use std::{fmt::Write, time::Duration};
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -67,8 +67,8 @@ fn text_of(told: &Told, answers: &[probe::Answer]) -> String {
         (State::Reconnecting, Some(reason)) => format!("connecting again ({reason}), up since {}{times}\n", told.since),
         (State::Reconnecting, None) => format!("connecting again, up since {}{times}\n", told.since),
     };
-    text.push_str(&format!("to {}\n", far_end(told)));
-    text.push_str(&format!("SOCKS5 at 127.0.0.1:{}, PAC file at {}\n", told.port, told.pac));
+    let _ = writeln!(text, "to {}", far_end(told));
+    let _ = writeln!(text, "SOCKS5 at 127.0.0.1:{}, PAC file at {}", told.port, told.pac);
     let rows: Vec<Vec<String>> = told
         .pages
         .iter()
