@@ -57,9 +57,9 @@ pub(super) fn missing(spec: &Spec, name: &str) -> Option<Failure> {
 /// Shows a page of the cluster.
 pub(super) async fn open(globals: &Globals, wish: Wish) -> Result {
     if wish.forward || wish.port.is_some() {
-        return forward(globals, &wish).await;
+        return Box::pin(forward(globals, &wish)).await;
     }
-    let told = tunnel::ensure_up(globals).await?;
+    let told = Box::pin(tunnel::ensure_up(globals)).await?;
     let Some(page) = told.pages.iter().find(|page| page.name == wish.name) else {
         return Err(not_there(&wish.name, &told.pages));
     };

@@ -2,6 +2,7 @@
 //! left alone.
 
 use std::{
+    fmt::Write,
     fs,
     path::{Path, PathBuf},
     process::Stdio,
@@ -104,7 +105,11 @@ fn preferences(pac: &str) -> String {
         ("datareporting.policy.dataSubmissionEnabled", "false".to_owned()),
         ("dom.security.https_only_mode", "false".to_owned()),
     ];
-    settings.iter().map(|(name, value)| format!("user_pref(\"{name}\", {value});\n")).collect()
+    let mut text = String::new();
+    for (name, value) in settings {
+        let _ = writeln!(text, "user_pref(\"{name}\", {value});");
+    }
+    text
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Settings for the browser extension FoxyProxy: JSON for versions 8 and 9, XML for 7. Neither reads the other's.
+//! Settings for the browser extension `FoxyProxy`: JSON for versions 8 and 9, XML for 7. Neither reads the other's.
 
 use std::fmt::Write;
 
@@ -8,8 +8,8 @@ use super::{Network, patterns::Pattern};
 
 const COLOR: &str = "#0055e5";
 
-/// Settings for FoxyProxy 8 and 9.
-/// Source: `schema.json` and `pattern.js` of FoxyProxy's browser extension, version 9.
+/// Settings for `FoxyProxy` 8 and 9.
+/// Source: `schema.json` and `pattern.js` of `FoxyProxy`'s browser extension, version 9.
 pub fn foxyproxy(network: &Network, port: u16) -> String {
     let entry = |kind: &str, pattern: &Pattern| json!({ "type": kind, "title": pattern.title, "pattern": pattern.text, "active": pattern.active });
     let exact = network.expressions();
@@ -49,7 +49,7 @@ pub fn foxyproxy(network: &Network, port: u16) -> String {
     format!("{settings:#}\n")
 }
 
-/// Settings for FoxyProxy 7: `foxyproxy-settings.xml`.
+/// Settings for `FoxyProxy` 7: `foxyproxy-settings.xml`.
 /// Source: "Configure proxy settings to view websites hosted on the primary node", Amazon EMR management guide.
 pub fn foxyproxy_7(network: &Network, port: u16) -> String {
     let mut matches = String::new();
@@ -82,7 +82,7 @@ fn title(network: &Network) -> String {
     format!("emr-socks-proxy of {}", network.stack)
 }
 
-/// A number by which FoxyProxy tells proxies apart: the same for a stack each time.
+/// A number by which `FoxyProxy` tells proxies apart: the same for a stack each time.
 fn id(network: &Network) -> u32 {
     network.stack.bytes().fold(2_322_596_116, |sum: u32, byte| sum.wrapping_mul(31).wrapping_add(byte.into()))
 }

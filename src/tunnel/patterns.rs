@@ -19,7 +19,7 @@ pub struct Network {
 /// Names of EC2 that never leave a network. Source: "Amazon EC2 instance hostnames and domains".
 pub(super) const INTERNAL: [&str; 2] = [".compute.internal", ".ec2.internal"];
 
-/// The patterns that EMR's own instructions give for FoxyProxy. Most of them catch more than a cluster: other people's
+/// The patterns that EMR's own instructions give for `FoxyProxy`. Most of them catch more than a cluster: other people's
 /// hosts, buckets with a 10 in their names, AWS's own pages.
 /// Source: "Configure proxy settings to view websites hosted on the primary node", Amazon EMR management guide.
 pub(super) const CUSTOMARY: [&str; 7] = [
@@ -54,18 +54,17 @@ impl Network {
         }
     }
 
-    /// The first octets of the range's addresses, as texts that end with a dot: one, or several where the range ends
-    /// within an octet.
+    /// The first octets of the range's addresses, at most three, as texts that end with a dot: one, or several where the
+    /// range ends within an octet.
     pub(super) fn prefixes(&self) -> Vec<String> {
         let Some(range) = self.range else { return Vec::new() };
         let octets = range.network().octets();
         let whole = usize::from(range.prefix_len() / 8);
         let rest = range.prefix_len() % 8;
-        let join = |octets: &[u8]| octets.iter().map(|octet| format!("{octet}.")).collect::<String>();
-        let begin = join(&octets[..whole.min(3)]);
+        let begin =
+            octets[..whole.min(3)].iter().flat_map(|octet| [octet.to_string(), ".".to_owned()]).collect::<String>();
         match (whole, rest) {
-            (4, _) | (_, 0) => vec![begin],
-            (3, _) => vec![begin],
+            (3.., _) | (_, 0) => vec![begin],
             _ => {
                 let first = octets[whole];
                 let last = range.broadcast().octets()[whole];
@@ -86,11 +85,11 @@ impl Network {
             .collect();
         if let Some(range) = self.range {
             let addresses: Vec<String> =
-                self.prefixes().iter().map(|prefix| escaped(prefix) + &missing(prefix, r"\.")).collect();
+                self.prefixes().iter().map(|prefix| escaped(prefix) + &open_octets(range, prefix, r"\.")).collect();
             let names: Vec<String> = self
                 .prefixes()
                 .iter()
-                .map(|prefix| format!("ip-{}{}", prefix.replace('.', "-"), missing(prefix, "-")))
+                .map(|prefix| format!("ip-{}{}", prefix.replace('.', "-"), open_octets(range, prefix, "-")))
                 .collect();
             found.push(on(format!("addresses in {range}"), format!("{scheme}({}){end}", addresses.join("|"))));
             found.push(on(format!("short names in {range}"), format!("{scheme}({}){end}", names.join("|"))));
@@ -129,11 +128,18 @@ impl Network {
     }
 }
 
-/// The octets that a prefix leaves open.
-fn missing(prefix: &str, between: &str) -> String {
-    let open = 4 - prefix.matches('.').count();
-    vec![r"\d+"; open].join(between)
+/// What matches the octets that a prefix of `range` leaves open.
+fn open_octets(range: Ipv4Net, prefix: &str, between: &str) -> String {
+    if range.prefix_len() > 24 {
+        let (first, last) = (range.network().octets()[3], range.broadcast().octets()[3]);
+        let octets: Vec<String> = (first..=last).map(|octet| octet.to_string()).collect();
+        return format!("({})", octets.join("|"));
+    }
+    vec![OCTET; 4 - prefix.matches('.').count()].join(between)
 }
+
+/// A number from 0 to 255.
+const OCTET: &str = r"(25[0-5]|2[0-4]\d|1?\d?\d)";
 
 #[cfg(test)]
 mod tests {
@@ -149,6 +155,13 @@ mod tests {
         assert_eq!(network("10.8.0.0/15").prefixes(), ["10.8.", "10.9."]);
         assert_eq!(network("172.16.4.0/22").prefixes(), ["172.16.4.", "172.16.5.", "172.16.6.", "172.16.7."]);
         assert_eq!(network("172.16.4.0/28").prefixes(), ["172.16.4."]);
+    }
+
+    #[test]
+    fn a_small_range_is_matched_to_the_address() {
+        let addresses = network("172.16.4.16/28").expressions();
+        let text = &addresses.iter().find(|pattern| pattern.title.starts_with("addresses")).unwrap().text;
+        assert!(text.contains(r"172\.16\.4\.(16|17|") && text.contains("|30|31)") && !text.contains("|32"), "{text}");
     }
 
     #[test]

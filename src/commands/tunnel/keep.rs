@@ -52,12 +52,12 @@ impl Keep {
         tunnel::detach();
         let report = |report: &Report| anyhow::Ok(ui::print(&format!("{}\n", serde_json::to_string(report)?))?);
         let stop = stopped()?;
-        match begin(globals, port).await {
+        match Box::pin(begin(globals, port)).await {
             Ok(begun) => {
                 // Who started us may be gone: then nobody knows of us, and nobody wants us.
                 report(&Report::Up { told: Box::new(begun.keeper.told.clone()), note: begun.note.clone() })?;
                 let log = |text: &str| ui::say(&format!("{} {text}", jiff::Zoned::now().strftime("%F %T")));
-                begun.keep(Box::new(log), stop.map(|()| "a signal ended it".to_owned())).await?;
+                Box::pin(begun.keep(Box::new(log), stop.map(|()| "a signal ended it".to_owned()))).await?;
                 Ok(())
             }
             Err(failure) => {
@@ -72,7 +72,7 @@ impl Keep {
 pub(super) async fn in_foreground(globals: &Globals, port: Option<u16>, flags: &str) -> Result {
     let mut stop = std::pin::pin!(stopped()?);
     let begun = tokio::select! {
-        begun = begin(globals, port) => begun?,
+        begun = Box::pin(begin(globals, port)) => begun?,
         () = &mut stop => return Err(Failure::cancelled("stopped; there is no tunnel")),
     };
     if let Some(note) = &begun.note {
@@ -81,7 +81,7 @@ pub(super) async fn in_foreground(globals: &Globals, port: Option<u16>, flags: &
     let told = &begun.keeper.told;
     ui::say(&format!("The tunnel is up, to {}, until Ctrl-C.", far_end(told)));
     super::up::tell(told, flags)?;
-    let reason = begun.keep(Box::new(|text| ui::say(text)), stop.map(|()| String::new())).await?;
+    let reason = Box::pin(begun.keep(Box::new(ui::say), stop.map(|()| String::new()))).await?;
     if reason.is_empty() {
         return Ok(());
     }

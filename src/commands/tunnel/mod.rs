@@ -44,7 +44,7 @@ enum Verb {
     Down(down::Down),
     /// Says whether it is open, and which pages answer.
     Status(status::Status),
-    /// Prints settings for browsers: a PAC file, or what the extension FoxyProxy imports.
+    /// Prints settings for browsers: a PAC file, or what the extension `FoxyProxy` imports.
     Config(config::Config),
     /// Keeps it open: what `up` starts.
     #[command(hide = true)]

@@ -48,7 +48,7 @@ impl Up {
             return Ok(());
         }
         if foreground {
-            return keep::in_foreground(globals, port, &subject.flags).await;
+            return Box::pin(keep::in_foreground(globals, port, &subject.flags)).await;
         }
         let (told, note) = begin(globals, &subject, port).await?;
         if let Some(note) = note {
