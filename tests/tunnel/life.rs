@@ -12,6 +12,7 @@ fn it_comes_back_when_the_bastion_does() {
     let page = format!("http://{}:8088/cluster", it.told("master"));
     assert!(answers(port, &page));
     // Nothing comes in any more, and what was in is thrown out. It comes back by itself, as the host has no other way in.
+    it.stack.local(&["ssh", "bastion", "--", "true"]).expect(0);
     it.stack.root(
         "bastion",
         "systemd-run -q --on-active=6 systemctl start ssh\nsystemctl stop ssh\n\
@@ -131,7 +132,7 @@ fn it_ends_with_the_cluster() {
     let Some(it) = Tunnelled::applied() else { return };
     let port = it.up();
     let process = it.status()["process"].as_u64().expect("a process");
-    it.aws().run(&format!("emr terminate-job-flows --job-flow-ids {}", it.cluster()));
+    it.aws().run(&format!("emr terminate-clusters --cluster-ids {}", it.cluster()));
     until("the keeper ends", LONG, || !lives(process));
     assert!(std::net::TcpListener::bind(("127.0.0.1", port)).is_ok(), "the port is free");
     let run = it.stack.local(&["tunnel", "status"]).expect(0).says(&["the cluster ended: somebody terminated it"]);

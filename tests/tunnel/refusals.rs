@@ -86,6 +86,7 @@ fn a_port_that_is_taken_is_told_and_by_whom() {
 fn a_host_that_shows_another_key_is_refused() {
     let Some(it) = Tunnelled::applied() else { return };
     it.up();
+    it.stack.local(&["ssh", "bastion", "--", "true"]).expect(0);
     let known = it.stack.ways().join("known_hosts");
     let good = fs::read_to_string(&known).expect("pinned keys");
     it.stack.key("other");
