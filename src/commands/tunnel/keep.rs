@@ -54,7 +54,7 @@ impl Keep {
         let stop = stopped()?;
         match Box::pin(begin(globals, port)).await {
             Ok(begun) => {
-                // Who started us may be gone: then nobody knows of us, and nobody wants us.
+                // Who started us may be gone: `status` and `down` know of us all the same.
                 report(&Report::Up { told: Box::new(begun.keeper.told.clone()), note: begun.note.clone() })?;
                 let log = |text: &str| ui::say(&format!("{} {text}", jiff::Zoned::now().strftime("%F %T")));
                 Box::pin(begun.keep(Box::new(log), stop.map(|()| "a signal ended it".to_owned()))).await?;

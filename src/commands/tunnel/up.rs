@@ -43,7 +43,12 @@ impl Up {
         let Self { port, foreground } = self;
         let subject = Subject::of(globals)?;
         if let Some(told) = already(&subject, port).await? {
-            ui::say(&format!("The tunnel is up already, since {}, at 127.0.0.1:{}.", told.since, told.port));
+            ui::say(&format!(
+                "The tunnel is up already, since {}, at 127.0.0.1:{}, to {}.",
+                told.since,
+                told.port,
+                far_end(&told)
+            ));
             tell(&told, &subject.flags)?;
             return Ok(());
         }
