@@ -33,7 +33,7 @@ async fn one(port: u16, host: &str, page: &ToldPage) -> Answer {
         if page.tls {
             let mut byte = [0];
             return match tokio::time::timeout(MOMENT, stream.read(&mut byte)).await {
-                Ok(Ok(0) | Err(_)) => anyhow::bail!("nobody listens at its port"),
+                Ok(Ok(0) | Err(_)) => anyhow::bail!("nobody answers at its port"),
                 // It waits for us to begin.
                 _ => Ok(0),
             };
@@ -43,6 +43,10 @@ async fn one(port: u16, host: &str, page: &ToldPage) -> Answer {
     };
     match tokio::time::timeout(QUESTION, exchange).await {
         Err(_) => Err(format!("no answer within {} s", QUESTION.as_secs())),
+        // So it looks from here when the far end finds nobody there.
+        Ok(Err(error)) if error.to_string().contains("without an answer") => {
+            Err("nobody answers at its port".to_owned())
+        }
         Ok(Err(error)) => Err(format!("{error:#}")),
         Ok(Ok(status)) if status >= 500 => Err(format!("it answers {status}")),
         Ok(Ok(status)) => Ok((status, began.elapsed())),
