@@ -36,22 +36,32 @@ pub async fn ask(
 ) -> anyhow::Result<Answer> {
     ensure!(address.ip().is_loopback(), "{address} is not on this machine");
     let exchange = async {
-        let mut stream = TcpStream::connect(address).await?;
-        // In this version of HTTP the answer ends with the connection.
-        let mut request = format!("{method} {path} HTTP/1.0\r\nHost: {address}\r\n");
-        if !body.is_empty() {
-            let length = body.len();
-            let _ = write!(request, "Content-Type: application/json\r\nContent-Length: {length}\r\n");
-        }
-        request.push_str("\r\n");
-        request.push_str(body);
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = Vec::new();
-        stream.take(MOST).read_to_end(&mut answer).await?;
-        anyhow::Ok(answer)
+        let stream = TcpStream::connect(address).await?;
+        ask_over(stream, &address.to_string(), method, path, body).await
     };
     let answer = tokio::time::timeout(patience, exchange).await;
-    let answer = answer.map_err(|_| anyhow::anyhow!("no answer within {} s", patience.as_secs()))??;
+    answer.map_err(|_| anyhow::anyhow!("no answer within {} s", patience.as_secs()))?
+}
+
+/// The same on a connection that is made already, to whoever calls itself `host`; the caller has the patience.
+pub async fn ask_over(
+    mut stream: TcpStream,
+    host: &str,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> anyhow::Result<Answer> {
+    // In this version of HTTP the answer ends with the connection.
+    let mut request = format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\n");
+    if !body.is_empty() {
+        let length = body.len();
+        let _ = write!(request, "Content-Type: application/json\r\nContent-Length: {length}\r\n");
+    }
+    request.push_str("\r\n");
+    request.push_str(body);
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.take(MOST).read_to_end(&mut answer).await?;
     read(&String::from_utf8_lossy(&answer))
 }
 

@@ -14,5 +14,6 @@ pub mod logging;
 pub mod resources;
 pub mod spec;
 pub mod stacks;
+pub mod tunnel;
 pub mod ui;
 pub mod workspace;

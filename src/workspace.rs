@@ -79,6 +79,12 @@ impl Workspace {
         std::path::absolute(folder).context("the current folder cannot be told")
     }
 
+    /// Where what is known of a stack's tunnel is kept.
+    pub fn tunnel(&self, realm: &str, stack: &str) -> anyhow::Result<PathBuf> {
+        let folder = self.root.join("tunnel").join(format!("{realm}-{stack}"));
+        std::path::absolute(folder).context("the current folder cannot be told")
+    }
+
     /// Where the local cloud keeps its state.
     pub fn local_cloud(&self) -> PathBuf {
         self.root.join("local")

@@ -9,3 +9,4 @@ mod kinds;
 mod preflight;
 mod rules;
 mod support;
+mod tunnel;

@@ -163,6 +163,7 @@ fn each_room_knows_only_those_below_it() {
             &["spec", "stacks", "resources", "cloud", "cluster", "tunnel", "pipeline", "local", "commands", "ui"],
         ),
         ("src/cluster/", &["tunnel", "pipeline", "local", "commands", "workspace", "ui"]),
+        ("src/tunnel/", &["spec", "stacks", "resources", "cloud", "cluster", "pipeline", "local", "commands", "ui"]),
         ("src/local/", &["spec", "stacks", "resources", "hosts", "cluster", "tunnel", "pipeline", "commands"]),
     ];
     let sources = sources("src");

@@ -65,14 +65,14 @@ pub(super) fn note_python(spec: &Spec, python: &str, with_hosts: bool, notes: &m
 
 /// For a verb that is of no use without hosts; it says itself which of them are servers.
 pub(super) fn must_reach_hosts(globals: &Globals, spec: &Spec, target: &Target) -> Result<bool> {
-    if spec.hosts.is_empty() {
+    if spec.hosts.is_empty() && spec.cluster.is_none() {
         return Err(Failure::new("the spec has no hosts"));
     }
     if globals.no_hosts {
         return Err(Failure::new("--no-hosts leaves out what this command is about"));
     }
     let no_bodies = matches!(target, Target::Local { gateway: None, .. });
-    if no_bodies && spec.hosts.values().any(|host| host.instance().is_some()) {
+    if no_bodies && (spec.cluster.is_some() || spec.hosts.values().any(|host| host.instance().is_some())) {
         return Err(Failure::new("the local cloud's hosts have no bodies, so that nobody can log in on them")
             .hint("`infra local up --hosts` gives them some"));
     }

@@ -9,7 +9,9 @@ mod destroy;
 mod examine;
 mod local;
 mod looks;
+mod master;
 mod open;
+mod open_cluster;
 mod output;
 mod pages;
 mod plan;
@@ -23,11 +25,12 @@ mod select;
 mod session;
 mod ssh;
 mod status;
+mod tunnel;
 mod users;
 mod validate;
 mod verify;
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -86,6 +89,27 @@ pub struct Globals {
     pub verbose: u8,
 }
 
+impl Globals {
+    /// The flags as a command line has them, for this program to run itself again in the same folder.
+    pub(crate) fn arguments(&self) -> Vec<OsString> {
+        let Self { file, overlay, set, local, no_hosts, trust_first, no_color, verbose } = self;
+        let mut arguments: Vec<OsString> = Vec::new();
+        let mut path = |flag: &str, path: &Option<PathBuf>| {
+            arguments.extend(path.iter().flat_map(|path| [flag.into(), path.clone().into_os_string()]));
+        };
+        path("--file", file);
+        path("--overlay", overlay);
+        arguments.extend(set.iter().flat_map(|pair| ["--set".into(), pair.into()]));
+        for (is, flag) in
+            [(*local, "--local"), (*no_hosts, "--no-hosts"), (*trust_first, "--trust-first"), (*no_color, "--no-color")]
+        {
+            arguments.extend(is.then(|| flag.into()));
+        }
+        arguments.extend((0..*verbose).map(|_| "--verbose".into()));
+        arguments
+    }
+}
+
 /// Flags of the verbs that change the world.
 #[derive(Args, Clone, Debug)]
 pub struct Changing {
@@ -134,8 +158,10 @@ enum Verb {
     Ssh(ssh::Ssh),
     /// Copies files to or from a host.
     Cp(cp::Cp),
-    /// Opens a host's page here: luigi's, Airflow's.
+    /// Opens a page here: a host's (luigi's, Airflow's) or the cluster's (Spark's, Zeppelin's).
     Open(open::Open),
+    /// The cluster's web pages: a SOCKS5 proxy here, through the bastion.
+    Tunnel(tunnel::Tunnel),
     /// Prints the JSON Schema of the spec, for editors.
     Schema(schema::Schema),
     /// Prints a completion script for a shell.
@@ -163,6 +189,7 @@ impl Cli {
             Verb::Ssh(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Cp(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Open(verb) => Box::pin(verb.run(&globals)).await,
+            Verb::Tunnel(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Schema(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),
             Verb::Local(verb) => Box::pin(verb.run(&globals)).await,

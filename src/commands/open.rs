@@ -1,4 +1,4 @@
-//! `infra open`.
+//! `infra open`: a host's page; a cluster's is opened by `open_cluster`.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -9,7 +9,14 @@ use anyhow::Context;
 use clap::Args;
 use tokio::net::TcpListener;
 
-use super::{Globals, pages, pages::Page, reach::Reach};
+use super::{
+    Globals, open_cluster,
+    open_cluster::Wish,
+    pages,
+    pages::Page,
+    reach::{Reach, stopped},
+    session::load,
+};
 use crate::{
     error::{Failure, Result},
     hosts::{self, Hosts},
@@ -18,22 +25,30 @@ use crate::{
     ui,
 };
 
-/// Opens a page of a host here, through SSH: luigi's, Airflow's. Ctrl-C closes it again.
+/// Opens a page here, through SSH: a host's (luigi's, Airflow's), or one of the cluster's (zeppelin, spark, yarn, ganglia,
+/// hdfs, livy, hue and others, as far as the cluster has them).
 ///
-/// The page is at 127.0.0.1 and nowhere else; nothing is opened on the host or in its security group. Its address is
-/// the only thing on stdout.
+/// A host's page is at 127.0.0.1 and nowhere else, until Ctrl-C. A cluster's page opens in a browser with a profile of
+/// its own, through `infra tunnel`, which is opened first where it is not: no plug-in, and links between the cluster's
+/// machines work. With --forward it is at 127.0.0.1 like a host's, for any browser. Nothing is opened on a host or in
+/// its security group. The page's address is the only thing on stdout.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   infra open luigi
   infra open airflow --no-browser --port 9090
-  infra open luigi --status")]
+  infra open luigi --status
+  infra open spark
+  infra open zeppelin --forward")]
 pub struct Open {
-    /// The page: `luigi`, `airflow`; may be left out where there is only one.
+    /// The page: `luigi`, `airflow`, `spark`, `yarn`, …; may be left out where the stack has only one.
     name: Option<String>,
     /// The host, where several have such a page.
     #[arg(long, value_name = "HOST")]
     on: Option<String>,
+    /// Brings a page of the cluster to a port here, without the tunnel; host's pages always are.
+    #[arg(long)]
+    forward: bool,
     /// The port here; by default the page's own, or a free one where that is taken.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
@@ -54,7 +69,17 @@ const PAUSE: Duration = Duration::from_millis(300);
 
 impl Open {
     pub(super) async fn run(self, globals: &Globals) -> Result {
-        let Self { name, on, port, no_browser, status } = self;
+        let Self { name, on, forward, port, no_browser, status } = self;
+        if let Some(name) = name.as_ref().filter(|_| on.is_none()) {
+            let (_, spec) = load(globals)?;
+            if open_cluster::by_spec(&spec).iter().any(|page| page.name == name) {
+                let wish = Wish { name: name.clone(), forward, port, browser: !no_browser, status };
+                return Box::pin(open_cluster::open(globals, wish)).await;
+            }
+            if let Some(failure) = open_cluster::missing(&spec, name) {
+                return Err(failure);
+            }
+        }
         let reach = Reach::open(globals).await?;
         let page = choose(&reach, name.as_deref(), on.as_deref())?;
         reach.locate(&page.host).await?;
@@ -70,22 +95,28 @@ fn choose(reach: &Reach, name: Option<&str>, on: Option<&str>) -> Result<Page> {
         reach.choose(Some(host))?;
     }
     let all = pages::of(&reach.session.spec);
-    let listed = all.iter().map(|page| format!("{} (on {})", page.name, page.host)).collect::<Vec<_>>().join(", ");
-    if all.is_empty() {
+    let of_cluster = open_cluster::by_spec(&reach.session.spec);
+    let listed = all.iter().map(|page| format!("{} (on {})", page.name, page.host));
+    let listed = listed.chain(of_cluster.iter().map(|page| format!("{} (of the cluster)", page.name)));
+    let listed = listed.collect::<Vec<_>>().join(", ");
+    if all.is_empty() && of_cluster.is_empty() {
         let failure = Failure::new("no host of the stack has a page");
         return Err(failure.hint("services have one: `services: { luigi: {} }`"));
     }
     let fits = |page: &&Page| name.is_none_or(|name| page.name == name) && on.is_none_or(|host| page.host == host);
     match all.iter().filter(fits).collect::<Vec<_>>()[..] {
-        [page] => Ok(page.clone()),
+        [page] if name.is_some() || on.is_some() || of_cluster.is_empty() => Ok(page.clone()),
         [] => {
             let asked = name.unwrap_or_default();
             let failure = Failure::new(match on {
                 Some(host) => format!("{host} has no page `{asked}`"),
                 None => format!("the stack has no page `{asked}`"),
             });
-            let names: Vec<String> = all.iter().map(|page| page.name.to_owned()).collect();
-            Err(match crate::spec::nearest(asked, names.iter().map(String::as_str)) {
+            if asked.is_empty() && on.is_none() {
+                return Err(Failure::new("there are several pages: name one").hint(format!("there are: {listed}")));
+            }
+            let names = all.iter().map(|page| page.name).chain(of_cluster.iter().map(|page| page.name));
+            Err(match crate::spec::nearest(asked, names) {
                 Some(near) if near != asked => failure.hint(format!("did you mean `{near}`? There are: {listed}")),
                 _ => failure.hint(format!("there are: {listed}")),
             })
@@ -175,22 +206,22 @@ async fn healthy_once_started(
 async fn show(reach: &Reach, page: &Page, port: Option<u16>, browser: bool) -> Result {
     // Caught from now on: what was opened is closed first.
     let mut stop = std::pin::pin!(stopped()?);
-    let listener = listen(page, port).await?;
+    let listener = listen(page.name, page.port, port).await?;
     let here = listener.local_addr().context("the port cannot be told")?;
     let target = tokio::select! {
         target = listens_at(reach, page) => (target?, page.port),
         () = &mut stop => return Ok(()),
     };
     tokio::select! {
-        failed = carry(reach, page, &listener, target) => Err(failed),
+        failed = carry(reach, &page.host, &listener, target) => Err(failed),
         () = &mut stop => Ok(()),
         failed = present(reach, page, here, browser) => Err(failed),
     }
 }
 
 /// Our end: the page's own port, or another one where that is taken.
-async fn listen(page: &Page, port: Option<u16>) -> Result<TcpListener> {
-    let wanted = port.unwrap_or(page.port);
+pub(super) async fn listen(name: &str, usual: u16, port: Option<u16>) -> Result<TcpListener> {
+    let wanted = port.unwrap_or(usual);
     let taken = match TcpListener::bind(("127.0.0.1", wanted)).await {
         Ok(listener) => return Ok(listener),
         Err(error) => error,
@@ -201,18 +232,18 @@ async fn listen(page: &Page, port: Option<u16>) -> Result<TcpListener> {
     }
     let listener = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on 127.0.0.1")?;
     let other = listener.local_addr().context("the port cannot be told")?.port();
-    ui::say(&format!("Port {wanted} is taken here; {} is at {other} instead.", page.name));
+    ui::say(&format!("Port {wanted} is taken here; {name} is at {other} instead."));
     Ok(listener)
 }
 
 /// Keeps the way to the host open; comes back with what is wrong when it cannot.
-async fn carry(reach: &Reach, page: &Page, listener: &TcpListener, target: (IpAddr, u16)) -> Failure {
+pub(super) async fn carry(reach: &Reach, host: &str, listener: &TcpListener, target: (IpAddr, u16)) -> Failure {
     let hosts: &Hosts = reach.hosts();
     loop {
-        if let Err(error) = hosts.carry(&page.host, listener, target).await {
+        if let Err(error) = hosts.carry(host, listener, target).await {
             return reach.explain(error);
         }
-        ui::say(&format!("The connection to {} was lost; connecting again.", page.host));
+        ui::say(&format!("The connection to {host} was lost; connecting again."));
     }
 }
 
@@ -260,20 +291,4 @@ async fn present(reach: &Reach, page: &Page, here: SocketAddr, browser: bool) ->
         hosts::show_page(&url);
     }
     std::future::pending().await
-}
-
-/// Ends with Ctrl-C or a signal to end.
-fn stopped() -> Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let listen = |kind| signal(kind).context("cannot listen for Ctrl-C");
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut hangup = listen(SignalKind::hangup())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    })
 }

@@ -17,15 +17,32 @@ use crate::{
 pub struct Reach {
     /// The stack.
     pub session: Session,
-    known: Inventory,
+    /// What exists of it.
+    pub(super) known: Inventory,
 }
 
 impl Reach {
     /// Reads the spec, and finds out which hosts exist.
     pub async fn open(globals: &Globals) -> Result<Self> {
-        let session = Session::open(globals, Scope::Reach).await?;
+        Self::open_for(globals, Scope::Reach).await
+    }
+
+    /// The same for a command that stays while others come and go.
+    pub async fn open_to_stay(globals: &Globals) -> Result<Self> {
+        Self::open_for(globals, Scope::Stay).await
+    }
+
+    async fn open_for(globals: &Globals, scope: Scope) -> Result<Self> {
+        let session = Session::open(globals, scope).await?;
         let known = session.observe_cloud().await?;
         Ok(Self { session, known })
+    }
+
+    /// Looks again which hosts exist.
+    pub async fn look_again(&mut self) -> Result {
+        self.session.cloud = engine::World::unread(&self.session.cloud);
+        self.known = self.session.observe_cloud().await?;
+        Ok(())
     }
 
     /// The hosts.
@@ -39,8 +56,9 @@ impl Reach {
         match named {
             Some(name) if places.contains_key(name) => Ok(name.to_owned()),
             Some(name) => Err(self.unknown(name)),
-            None => match places.keys().collect::<Vec<_>>()[..] {
-                [only] => Ok(only.clone()),
+            // The cluster's master comes and goes: it is meant only where it is named.
+            None => match places.values().filter(|place| place.at != At::Master).collect::<Vec<_>>()[..] {
+                [only] => Ok(only.name.clone()),
                 _ => Err(Failure::new("the stack has several hosts: name one").hint(self.listed())),
             },
         }
@@ -77,6 +95,10 @@ impl Reach {
         let chain = self.chain(host);
         for name in &chain {
             let Some(place) = self.hosts().places().get(name) else { continue };
+            if place.at == At::Master {
+                self.locate_cluster().await?;
+                continue;
+            }
             self.check_exists(name)?;
             if !locate(cloud, &self.known, place, None).await? {
                 return Err(Failure::new(format!("{name} does not run")));
@@ -87,6 +109,7 @@ impl Reach {
         for place in self.hosts().places().values() {
             let pinned = match &place.at {
                 At::Server { .. } => !self.session.local,
+                At::Master => false,
                 at @ At::Instance => {
                     self.instance(&place.name).is_some_and(|it| self.hosts().files().is_pinned(at, &it.id))
                 }
@@ -170,4 +193,21 @@ impl Reach {
         failure.hints.extend(advice.into_iter().flatten());
         failure
     }
+}
+
+/// Ends with Ctrl-C or a signal to end.
+pub(super) fn stopped() -> Result<impl Future<Output = ()>> {
+    use anyhow::Context;
+    use tokio::signal::unix::{SignalKind, signal};
+    let listen = |kind| signal(kind).context("cannot listen for Ctrl-C");
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut hangup = listen(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    })
 }

@@ -71,6 +71,8 @@ pub enum Scope {
     Reach,
     /// The cluster alone.
     Cluster,
+    /// The same, for a command that stays while others come and go: it does not share its ssh configuration.
+    Stay,
 }
 
 /// Finds and reads the spec; asks nobody.
@@ -102,7 +104,7 @@ fn variables(set: &[String]) -> Result<Vec<(String, String)>> {
 }
 
 /// ` --local -f infra/nyc311.yaml`, as the command at hand had them.
-fn flags(globals: &Globals, file: &Path) -> String {
+pub(super) fn flags(globals: &Globals, file: &Path) -> String {
     let mut flags = String::new();
     if globals.local {
         flags.push_str(" --local");
@@ -142,7 +144,9 @@ impl Session {
         let on_aws = match scope {
             Scope::People => spec.hosts.values().any(|host| host.users.is_some() && is_on_aws(&spec, host)),
             Scope::Platform | Scope::Cloud | Scope::Cluster => spec.needs_aws(),
-            Scope::Reach => spec.hosts.values().any(|host| is_on_aws(&spec, host)),
+            Scope::Reach | Scope::Stay => {
+                spec.cluster.is_some() || spec.hosts.values().any(|host| is_on_aws(&spec, host))
+            }
         };
         let connection: Connection = if on_aws { connect(&target, &spec.region).await? } else { offline(&spec.region) };
         let realm = match (on_aws, globals.local) {
@@ -166,7 +170,7 @@ impl Session {
         let mut notes = Vec::new();
         let with_hosts = match scope {
             Scope::Cloud | Scope::Cluster => false,
-            Scope::Reach => must_reach_hosts(globals, &spec, &target)?,
+            Scope::Reach | Scope::Stay => must_reach_hosts(globals, &spec, &target)?,
             Scope::Platform | Scope::People => reaches_hosts(globals, &spec, &target, &mut notes),
         };
         let mut intent = Intent { hosts: with_hosts, ..Intent::default() };
@@ -185,7 +189,8 @@ impl Session {
             let gateway = gateway.transpose()?;
             let folder = workspace.hosts(&realm, &spec.stack)?;
             let servers = workspace.hosts(SERVERS, &spec.stack)?;
-            let access = Access { folder, servers, gateway, trust_first: globals.trust_first };
+            let own_config = scope == Scope::Stay;
+            let access = Access { folder, servers, gateway, trust_first: globals.trust_first, own_config };
             let places = stacks::places(&spec, &cloud.names);
             cloud = cloud.with_hosts(Hosts::new(&spec.stack, places, access));
         }
@@ -331,7 +336,9 @@ fn kinds(scope: Scope, on_aws: bool) -> Vec<Kind<Cloud>> {
     match scope {
         Scope::Platform | Scope::Cloud if on_aws => REGISTRY.clone(),
         Scope::Platform | Scope::Cloud => resources::host_kinds(),
-        Scope::Reach => REGISTRY.iter().filter(|kind| on_aws && located.contains(&kind.name)).copied().collect(),
+        Scope::Reach | Scope::Stay => {
+            REGISTRY.iter().filter(|kind| on_aws && located.contains(&kind.name)).copied().collect()
+        }
         Scope::Cluster => REGISTRY.iter().filter(|kind| on_aws && kind.name == EmrCluster::KIND).copied().collect(),
         Scope::People => {
             let wanted = |kind: &&Kind<Cloud>| people.contains(&kind.name) || on_aws && located.contains(&kind.name);

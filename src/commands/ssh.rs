@@ -20,9 +20,10 @@ Examples:
   infra ssh bastion
   infra ssh processing -- systemctl status luigid
   infra ssh processing -t -- sudo less /var/log/syslog
-  infra ssh processing --as valentina -i ~/.ssh/id_ed25519")]
+  infra ssh processing --as valentina -i ~/.ssh/id_ed25519
+  infra ssh master -- yarn application -list")]
 pub struct Ssh {
-    /// The host; may be left out where there is only one.
+    /// The host, or `master` for the cluster's; may be left out where there is only one host.
     host: Option<String>,
     #[command(flatten)]
     login: Login,
@@ -35,7 +36,7 @@ pub struct Ssh {
 }
 
 /// As whom to log in.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub struct Login {
     /// Logs in as one of the people of the spec, with their own key, instead of the administrator.
     #[arg(long = "as", value_name = "LOGIN")]
@@ -77,17 +78,22 @@ impl Ssh {
         let Self { host, login, tty, command } = self;
         let reach = Reach::open(globals).await?;
         let host = reach.choose(host.as_deref())?;
-        reach.locate(&host).await?;
-        let way = login.way(&reach, std::slice::from_ref(&host))?;
-        let mut arguments = way.arguments().to_vec();
-        if tty {
-            arguments.push("-t".into());
-        }
-        arguments.extend(["--".into(), OsString::from(&host)]);
-        arguments.extend(command);
-        let ended = hosts::run("ssh", &arguments).await?;
-        outcome(&reach, &login, &way, &[host], ended, &[255]).await
+        log_in(&reach, host, &login, tty, command).await
     }
+}
+
+/// Logs in on a host, or runs a command there; `infra cluster ssh` does so on [`Reach::master_name`].
+pub(super) async fn log_in(reach: &Reach, host: String, login: &Login, tty: bool, command: Vec<OsString>) -> Result {
+    reach.locate(&host).await?;
+    let way = login.way(reach, std::slice::from_ref(&host))?;
+    let mut arguments = way.arguments().to_vec();
+    if tty {
+        arguments.push("-t".into());
+    }
+    arguments.extend(["--".into(), OsString::from(&host)]);
+    arguments.extend(command);
+    let ended = hosts::run("ssh", &arguments).await?;
+    outcome(reach, login, &way, &[host], ended, &[255]).await
 }
 
 /// What a program's end means for ours; where it may have been for want of a connection, says why there is none.

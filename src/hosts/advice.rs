@@ -23,7 +23,7 @@ impl Hosts {
         let pins = self.files().known_hosts(&place.at);
         let pins = pins.display();
         match &place.at {
-            At::Instance => vec![
+            At::Instance | At::Master => vec![
                 format!(
                     "an instance keeps its keys for as long as it lives: either another machine answers{address}, or \
                      somebody with root on {name} made new ones. Find out which before you go on; nothing was sent to it"
@@ -58,7 +58,7 @@ fn unknown_key(place: &Place) -> Vec<String> {
     let name = &place.name;
     let first = "`--trust-first` believes it at the first meeting, and holds it to its key from then on";
     match place.at {
-        At::Instance => vec![first.to_owned()],
+        At::Instance | At::Master => vec![first.to_owned()],
         At::Server { .. } => vec![
             format!(
                 "read its key on its own console (`cat /etc/ssh/ssh_host_ed25519_key.pub`) and put it into the \
@@ -88,6 +88,10 @@ fn closed(place: &Place) -> Vec<String> {
 fn silent(place: &Place) -> Vec<String> {
     let name = &place.name;
     match (&place.at, &place.via) {
+        (At::Master, None) => vec![format!(
+            "the group of {name} lets in the stack's own hosts: give the stack one to come in by, in a subnet with \
+             `route: internet`"
+        )],
         (_, Some(via)) => vec![format!("is {via}, by which it is reached, up, and may it reach {name}?")],
         (At::Instance, None) => vec![format!("is your address in `ssh_from` of {name}?")],
         (At::Server { address, port, .. }, None) => {

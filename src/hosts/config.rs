@@ -19,29 +19,44 @@ pub const CONNECT_SECONDS: u64 = 10;
 /// After how many idle seconds a connection is tried; three tries without an answer end it.
 const ALIVE_SECONDS: u64 = 60;
 
+/// The same for the cluster's master: whoever has pages of it open notices a lost connection soon.
+const MASTER_ALIVE_SECONDS: u64 = 15;
+
+/// What the configuration is called.
+const CONFIG: &str = "ssh_config";
+/// What the one of a program is called that stays while others come and go.
+const OWN_CONFIG: &str = "ssh_config.tunnel";
+
 /// The stack's connection files.
 #[derive(Clone, Debug, Default)]
 pub struct Files {
     folder: PathBuf,
     servers: PathBuf,
+    own: bool,
 }
 
 impl Files {
     /// The files in `folder`. The keys of servers are in the folder `servers`: it is the same for verbs that ask AWS and
     /// for those that need not, so that a key which one of them was told to believe is known to all.
     pub fn new(folder: PathBuf, servers: PathBuf) -> Self {
-        Self { folder, servers }
+        Self { folder, servers, own: false }
+    }
+
+    /// The same with a configuration of its own, which no other command writes; the pins are the same.
+    #[must_use]
+    pub fn with_own_config(self) -> Self {
+        Self { own: true, ..self }
     }
 
     /// The configuration.
     pub fn config(&self) -> PathBuf {
-        self.folder.join("ssh_config")
+        self.folder.join(if self.own { OWN_CONFIG } else { CONFIG })
     }
 
     /// The pinned keys of instances, or of servers.
     pub fn known_hosts(&self, at: &At) -> PathBuf {
         let folder = match at {
-            At::Instance => &self.folder,
+            At::Instance | At::Master => &self.folder,
             At::Server { .. } => &self.servers,
         };
         folder.join("known_hosts")
@@ -114,11 +129,14 @@ impl Files {
                 (Some(via), _) => {
                     let _ = writeln!(text, "  ProxyJump {via}");
                 }
-                (None, Some(Gateway { program, socket })) if matches!(place.at, At::Instance) => {
+                (None, Some(Gateway { program, socket })) if place.at.is_instance() => {
                     let (program, socket) = (shell_quoted(program), shell_quoted(socket));
                     let _ = writeln!(text, "  ProxyCommand {program} local connect --gateway {socket} %h %p");
                 }
                 _ => {}
+            }
+            if place.at == At::Master {
+                let _ = writeln!(text, "  ServerAliveInterval {MASTER_ALIVE_SECONDS}");
             }
             if matches!(place.at, At::Server { .. }) {
                 // A server's key may be one that its administrator has met before.

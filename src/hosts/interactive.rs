@@ -222,7 +222,7 @@ mod tests {
             deletes_departed: false,
             at: At::Server { address: "127.0.0.1".into(), port: 1, host_key: None },
         };
-        let access = Access { folder: folder.to_owned(), servers: folder.to_owned(), gateway: None, trust_first };
+        let access = Access { folder: folder.to_owned(), servers: folder.to_owned(), trust_first, ..Access::default() };
         let hosts = Hosts::new("stack", [place("bastion", None), place("inner", Some("bastion"))], access);
         for name in ["bastion", "inner"] {
             let endpoint = Endpoint { address: "127.0.0.1".into(), port: 1, alias: name.into() };

@@ -13,6 +13,7 @@ mod facts;
 mod forward;
 mod guard;
 mod interactive;
+mod line;
 mod pins;
 mod place;
 mod probe;
@@ -38,6 +39,7 @@ pub use batch::Change;
 pub use config::Files;
 pub use facts::{Account, Facts, FileFacts, GroupFacts, KeysFile, Shadow, UnitFacts, VenvFacts};
 pub use interactive::{Ended, Visitor, Way, has_display, run, show_page};
+pub use line::{Call, Line, end_left_behind};
 pub use pins::console_keys;
 pub use place::{At, Endpoint, Gateway, Place};
 pub use session::{ConnectError, ConnectFailure};
@@ -130,14 +132,17 @@ pub struct Access {
     pub gateway: Option<Gateway>,
     /// Whether a host whose key is pinned nowhere is believed at the first meeting.
     pub trust_first: bool,
+    /// Whether the configuration is one that no other command of this stack writes.
+    pub own_config: bool,
 }
 
 impl Hosts {
     /// The hosts of `stack`.
     pub fn new(stack: &str, places: impl IntoIterator<Item = Place>, access: Access) -> Self {
-        let Access { folder, servers, gateway, trust_first } = access;
+        let Access { folder, servers, gateway, trust_first, own_config } = access;
         let places = places.into_iter().map(|place| (place.name.clone(), place)).collect();
         let files = Files::new(folder, servers);
+        let files = if own_config { files.with_own_config() } else { files };
         let shared = Shared { stack: stack.to_owned(), places, files, gateway, trust_first, ..Shared::default() };
         Self { shared: Arc::new(shared), read: Arc::default() }
     }

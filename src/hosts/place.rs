@@ -21,10 +21,12 @@ pub struct Place {
 }
 
 /// Where a host is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum At {
     /// An instance of the stack, of the same name.
     Instance,
+    /// The master of the stack's cluster: an instance that EMR made, and that comes and goes with the cluster.
+    Master,
     /// A server that exists already.
     Server {
         /// Host name or address.
@@ -34,6 +36,13 @@ pub enum At {
         /// Its host key, where the spec pins it: `ssh-ed25519 AAAA…`.
         host_key: Option<String>,
     },
+}
+
+impl At {
+    /// Whether it is a machine in the stack's network, which EC2 knows.
+    pub fn is_instance(&self) -> bool {
+        matches!(self, Self::Instance | Self::Master)
+    }
 }
 
 /// Where connections to a host go, found out from the cloud or the spec.

@@ -18,7 +18,7 @@ mod storage;
 pub use cluster::{CLUSTER, ClusterWish, SERVICE as SERVICE_GROUP};
 pub use hosts::{MASTER as MASTER_GROUP, NODES as NODES_GROUP};
 pub use nodes::{Part, Sizes};
-pub use people::places;
+pub use people::{master_name, places};
 
 use std::{
     collections::{BTreeMap, BTreeSet},

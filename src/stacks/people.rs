@@ -23,7 +23,10 @@ use crate::{
     spec::{Departed, Host, KeySource, Password, Person, Place, Span, Spec, Sudo},
 };
 
-/// How the spec's hosts are reached.
+/// The login that EMR sets up on its nodes.
+const MASTER_LOGIN: &str = "hadoop";
+
+/// How the spec's hosts are reached, and the master of its cluster.
 pub fn places(spec: &Spec, names: &Names) -> Vec<HostPlace> {
     let place = |(name, host): (&String, &crate::spec::Spanned<Host>)| {
         let at = match &host.place {
@@ -34,22 +37,53 @@ pub fn places(spec: &Spec, names: &Names) -> Vec<HostPlace> {
                 host_key: server.host_key.as_ref().map(|key| key.value.clone()),
             },
         };
-        let key = host.key.as_ref().and_then(|key| spec.keys.get(&key.value).map(|found| (key, found)));
-        let key = key.and_then(|(name, key)| match &key.source.value {
-            KeySource::Generate => Some(names.secrets.join(format!("{}.key", name.value))),
-            KeySource::File(file) => Some(private_half(&file.path)),
-            KeySource::Inline(_) => None,
-        });
         HostPlace {
             name: name.clone(),
             login: host.login.value.clone(),
             via: host.via.as_ref().map(|via| via.value.clone()),
-            key,
+            key: host.key.as_ref().and_then(|key| key_file(spec, names, &key.value)),
             deletes_departed: host.users.as_ref().is_some_and(|users| *users.departed == Departed::Delete),
             at,
         }
     };
-    spec.hosts.iter().map(place).collect()
+    spec.hosts.iter().map(place).chain(master(spec, names)).collect()
+}
+
+/// What the cluster's master is called among the hosts. A host of the spec that has the name itself keeps it.
+pub fn master_name(spec: &Spec) -> Option<&'static str> {
+    spec.cluster.as_ref()?;
+    ["master", "emr-master"].into_iter().find(|name| !spec.hosts.contains_key(*name))
+}
+
+/// How the cluster's master is reached: as `hadoop`, with the cluster's key, through a host of the stack. Its group lets
+/// in nobody else, in a public subnet either.
+fn master(spec: &Spec, names: &Names) -> Option<HostPlace> {
+    let key = spec.cluster.as_ref()?.key.as_ref();
+    Some(HostPlace {
+        name: master_name(spec)?.to_owned(),
+        login: MASTER_LOGIN.to_owned(),
+        via: way_in(spec),
+        key: key.and_then(|key| key_file(spec, names, &key.value)),
+        deletes_departed: false,
+        at: At::Master,
+    })
+}
+
+/// The host that leads to the cluster: one that is reached directly, of several the first with a rule that lets somebody
+/// in; else any.
+fn way_in(spec: &Spec) -> Option<String> {
+    let instances = spec.hosts.iter().filter_map(|(name, host)| Some((name, host, host.instance()?)));
+    let best = instances.min_by_key(|(_, host, instance)| (host.via.is_some(), instance.ssh_from.is_empty()));
+    best.map(|(name, ..)| name.clone())
+}
+
+/// The file of a key of the spec.
+fn key_file(spec: &Spec, names: &Names, key: &str) -> Option<std::path::PathBuf> {
+    match &spec.keys.get(key)?.source.value {
+        KeySource::Generate => Some(names.private_key(key)),
+        KeySource::File(file) => Some(private_half(&file.path)),
+        KeySource::Inline(_) => None,
+    }
 }
 
 /// `id_ed25519` for `id_ed25519.pub`; where it is not here, an agent may have it, and ssh finds it by the public one.

@@ -5,7 +5,7 @@ use crate::support::{
     world::endpoint,
 };
 
-const VERBS: [&str; 16] = [
+const VERBS: [&str; 17] = [
     "validate",
     "plan",
     "apply",
@@ -19,6 +19,7 @@ const VERBS: [&str; 16] = [
     "ssh",
     "cp",
     "open",
+    "tunnel",
     "schema",
     "completions",
     "local",

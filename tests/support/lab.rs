@@ -18,8 +18,14 @@ use serde_json::Value;
 use super::cli::{Run, program};
 
 /// Reasons of `infra local up --hosts` for which nobody is to blame: it is the machine.
-const NOT_HERE: [&str; 4] =
-    ["this is not Linux", "hosts need root", "which is not installed here", "does not let hosts be"];
+const NOT_HERE: [&str; 6] = [
+    "this is not Linux",
+    "hosts need root",
+    "which is not installed here",
+    "does not let hosts be",
+    "cannot run steps here (no-java)",
+    "cannot run steps here (no-python)",
+];
 
 /// A local cloud with real hosts.
 #[derive(Debug)]
@@ -72,11 +78,16 @@ fn is_root() -> bool {
 impl Lab {
     /// Starts one that ends with this process.
     pub fn start() -> Result<Self, String> {
+        Self::start_with(&[])
+    }
+
+    /// The same with more of it: `--spark`.
+    pub fn start_with(more: &[&str]) -> Result<Self, String> {
         if !is_root() {
             return Err("hosts are Linux namespaces with a systemd each: run them as root, on Linux".into());
         }
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let up = ["local", "up", "--hosts", "--speed", "instant"];
+        let up = [&["local", "up", "--hosts", "--speed", "instant"], more].concat();
         let up: Run = command(folder.path(), &up).output().expect("the program starts").into();
         if up.code != Some(0) {
             assert!(NOT_HERE.iter().any(|reason| up.err.contains(reason)), "{}", up.err);

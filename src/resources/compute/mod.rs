@@ -9,8 +9,8 @@ use engine::Kind;
 use crate::cloud::Cloud;
 pub use emr_cluster::{
     BootstrapAction, ClusterConfiguration, ClusterEnded, ClusterNodes, EmrCluster, EmrClusterObserved, FleetObserved,
-    FleetType, FleetTypeObserved, GroupObserved, NodeDisk, NodeFleet, NodeGroup, NodeMarket, NodesObserved,
-    ScalingLimits, ScalingUnit, SpotFallback, explain_termination,
+    FleetType, FleetTypeObserved, GroupObserved, MasterNode, NodeDisk, NodeFleet, NodeGroup, NodeMarket, NodesObserved,
+    ScalingLimits, ScalingUnit, SpotFallback, cluster_end, explain_termination, master_node,
 };
 pub use emr_security_configuration::{EmrSecurityConfiguration, EmrSecurityConfigurationObserved};
 pub use instance::{DiskObserved, DiskSpec, ImageChoice, Instance, InstanceObserved};

@@ -9,7 +9,10 @@ use anyhow::{Context, bail};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use engine::{Inventory, Result, StepContext};
 
-use super::{super::ElasticIp, Instance, OnHost};
+use super::{
+    super::{ElasticIp, MasterNode},
+    Instance, OnHost,
+};
 use crate::{
     cloud::{Cloud, Explain},
     hosts::{At, Endpoint, Place, console_keys},
@@ -85,16 +88,41 @@ pub async fn locate(
                 Some(_) => instance.private_ip.clone(),
                 None => elastic.or_else(|| instance.public_ip.clone()).or_else(|| instance.private_ip.clone()),
             };
-            let address = address.with_context(|| format!("{} has no address", place.name))?;
-            if !files.is_pinned(&place.at, &instance.id) && !cloud.hosts.trusts_first() {
-                let keys = console(cloud, &place.name, &instance.id, cx).await?;
-                files.pin(&place.at, &instance.id, &keys)?;
-            }
-            Endpoint { address, port: SSH, alias: instance.id.clone() }
+            machine(cloud, place, &instance.id, address, cx).await?
         }
+        // It belongs to whoever looks for the cluster.
+        At::Master => return Ok(false),
     };
     cloud.hosts.locate(&place.name, endpoint)?;
     Ok(true)
+}
+
+/// Notes where the cluster's master is and pins its keys.
+pub async fn locate_master(cloud: &Cloud, place: &Place, node: &MasterNode) -> Result<()> {
+    let MasterNode { id, private_ip, public_ip, .. } = node;
+    let address = match place.via {
+        Some(_) => private_ip.clone(),
+        None => public_ip.clone().or_else(|| private_ip.clone()),
+    };
+    let endpoint = machine(cloud, place, id, address, None).await?;
+    cloud.hosts.locate(&place.name, endpoint)
+}
+
+/// Where a machine of EC2 is; its keys are pinned from now on.
+async fn machine(
+    cloud: &Cloud,
+    place: &Place,
+    id: &str,
+    address: Option<String>,
+    cx: Option<&StepContext<'_, Cloud>>,
+) -> Result<Endpoint> {
+    let files = cloud.hosts.files();
+    let address = address.with_context(|| format!("{} has no address", place.name))?;
+    if !files.is_pinned(&place.at, id) && !cloud.hosts.trusts_first() {
+        let keys = console(cloud, &place.name, id, cx).await?;
+        files.pin(&place.at, id, &keys)?;
+    }
+    Ok(Endpoint { address, port: SSH, alias: id.to_owned() })
 }
 
 async fn console(cloud: &Cloud, host: &str, id: &str, cx: Option<&StepContext<'_, Cloud>>) -> Result<Vec<String>> {

@@ -27,7 +27,7 @@ use crate::{
 pub use docker::{Docker, DockerObserved};
 pub use file::{HostFile, HostFileObserved};
 pub use group::{HostGroup, HostGroupObserved};
-pub use locate::locate;
+pub use locate::{locate, locate_master};
 pub use package::{Package, PackageObserved};
 pub use service::{Service, ServiceObserved};
 pub use sshd::{DROP_IN, SshServer, SshServerObserved, WANTED};

@@ -10,6 +10,7 @@
 
 mod change;
 mod compare;
+mod master;
 mod nodes;
 mod observed;
 mod read;
@@ -27,6 +28,7 @@ use serde_json::{Value, json};
 use super::EmrSecurityConfiguration;
 use crate::cloud::{Cloud, Explain, PROTECT_TAG, Tags};
 use crate::resources::{SecurityGroup, Subnet};
+pub use master::{MasterNode, cluster_end, master_node};
 pub use nodes::{
     ClusterNodes, FleetObserved, FleetType, FleetTypeObserved, GroupObserved, NodeDisk, NodeFleet, NodeGroup,
     NodeMarket, NodesObserved, SpotFallback,
