@@ -19,6 +19,7 @@ mod place;
 mod probe;
 mod session;
 pub mod shell;
+mod sshd;
 mod sudo;
 
 use std::{
@@ -37,12 +38,13 @@ use tokio::sync::OnceCell;
 
 pub use batch::Change;
 pub use config::Files;
-pub use facts::{Account, Facts, FileFacts, GroupFacts, KeysFile, Shadow, UnitFacts, VenvFacts};
+pub use facts::{Account, Facts, FileFacts, Folder, GroupFacts, KeysFile, Shadow, UnitFacts, VenvFacts};
 pub use interactive::{Ended, Visitor, Way, has_display, run, show_page};
 pub use line::{Call, Line, end_left_behind};
 pub use pins::console_keys;
 pub use place::{At, Endpoint, Gateway, Place};
 pub use session::{ConnectError, ConnectFailure};
+pub use sshd::{DROP_IN, is_read_first};
 
 /// The kinds of what stands on hosts, `HOST/NAME` each.
 pub const KINDS: [&str; 9] =

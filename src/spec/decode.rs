@@ -86,7 +86,12 @@ impl<'a> Decoder<'a> {
 
     /// Takes down something worth saying.
     pub(super) fn note(&self, span: &Span, message: impl Into<String>) {
-        self.notes.borrow_mut().push(Note { message: message.into(), span: span.clone() });
+        let note = Note { message: message.into(), span: span.clone() };
+        let mut notes = self.notes.borrow_mut();
+        // A list of people that several hosts have is read for each of them.
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
     }
 
     /// Everything taken down, with values of the environment taken out.

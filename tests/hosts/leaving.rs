@@ -14,6 +14,10 @@ fn who_left_is_locked_out_at_once_and_keeps_the_files() {
     until("a session", Duration::from_secs(10), || !stack.root("bastion", "pgrep -u bea sleep || true").is_empty());
     stack.list("ana groups=analysts\n");
     assert_eq!(stack.steps(), ["delete host_user/bastion/bea", "update sudoers/bastion allowed"]);
+    for verb in [&["users", "plan"][..], &["plan"]] {
+        let plan = stack.local(verb).expect(0).out;
+        assert!(plan.contains("locked, without keys and sessions; the files stay"), "{plan}");
+    }
     stack.apply().expect(0);
     until("the end of the open session", Duration::from_secs(2), || open.try_wait().expect("a child").is_some());
     assert_eq!(stack.root("bastion", "pgrep -c -u bea || true").trim(), "0");
@@ -53,6 +57,10 @@ fn who_left_is_deleted_where_the_spec_says_so() {
     let mut open = stack.person("bea").args(["bastion", "sleep 300"]).stderr(Stdio::null()).spawn().expect("ssh runs");
     until("a session", Duration::from_secs(10), || !stack.root("bastion", "pgrep -u bea sleep || true").is_empty());
     stack.list("ana\n");
+    for verb in [&["users", "plan"][..], &["plan"]] {
+        let plan = stack.local(verb).expect(0).out;
+        assert!(plan.contains("lost with it: /home/bea") && !plan.contains("the files stay"), "{plan}");
+    }
     stack.apply().expect(0);
     until("the end of the open session", Duration::from_secs(2), || open.try_wait().expect("a child").is_some());
     let left = stack.root(
@@ -80,6 +88,41 @@ fn who_is_named_for_no_host_any_more_is_locked_out_there() {
     stack.apply().expect(0);
     // The bastion lets them pass as before, and the host behind it lets nobody in.
     assert!(!stack.lets_in("bea", "inner") && !stack.lets_in("ana", "inner") && stack.lets_in("bea", "bastion"));
+    stack.converged();
+}
+
+#[test]
+fn nobody_keeps_anything_because_somebody_else_cannot_be_made() {
+    let Some(stack) = Stack::bastion("ana\nbea\ncaro\n") else { return };
+    let stack = stack.applied();
+    let may = |login: &str| !stack.root("bastion", &format!("sudo -l -U {login}")).contains("not allowed");
+    assert!(may("ana") && may("bea") && may("caro"));
+    stack.root("bastion", "rm /etc/ssh/sshd_config.d/00-infra.conf; useradd -m emil");
+    // One of them is there already, one cannot be made, and one has a stranger's name.
+    stack.list("ana shell=/bin/nosuch\nbea sudo=no\ndora shell=/bin/none\nemil\n");
+    stack.apply().expect(1).says(&[
+        "cannot update host_user/bastion/ana",
+        "cannot create host_user/bastion/dora",
+        "cannot create host_user/bastion/emil",
+        "the shell /bin/nosuch is not installed",
+        "3 failed, 0 skipped",
+    ]);
+    assert!(may("ana") && !may("bea") && !may("caro") && !may("emil"));
+    assert_eq!(stack.root("bastion", "grep -c -e dora -e emil /etc/sudoers.d/60-infra-* || true"), "0\n");
+    assert!(!stack.lets_in("caro", "bastion"));
+    assert_eq!(
+        stack.steps(),
+        [
+            "create host_user/bastion/dora",
+            "create host_user/bastion/emil",
+            "update host_user/bastion/ana shell",
+            "update sudoers/bastion allowed"
+        ]
+    );
+    stack.root("bastion", "userdel -r emil");
+    stack.list("ana\nbea sudo=no\ndora\nemil\n");
+    stack.apply().expect(0);
+    assert!(may("ana") && !may("bea") && may("dora") && may("emil"));
     stack.converged();
 }
 

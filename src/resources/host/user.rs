@@ -121,7 +121,7 @@ pub struct HostUserObserved {
     /// The lines of its `authorized_keys`, without comments.
     #[serde(serialize_with = "fingerprints")]
     pub keys: BTreeSet<String>,
-    /// Whether `authorized_keys` is its own and nobody else may write it.
+    /// Whether `authorized_keys` is its own, and nobody else may write it, or in what it lies in: sshd insists.
     pub keys_safe: bool,
     /// What opens it.
     pub password: HashKind,
@@ -129,12 +129,20 @@ pub struct HostUserObserved {
     hash: String,
     /// Whether the password must be changed at the next login.
     pub must_change: bool,
-    /// When it is closed, in days since 1970.
+    /// When it is closed, in days since 1970; shown as the date.
+    #[serde(serialize_with = "day_of")]
     pub expires: Option<i64>,
     /// Whether infra closed it.
     pub closed: bool,
     #[serde(skip)]
     delete: bool,
+}
+
+impl HostUserObserved {
+    /// Whether a delete leaves the account and its files where they are.
+    pub fn stays(&self) -> bool {
+        !self.delete
+    }
 }
 
 /// Keys as fingerprints: short, and the same as `ssh-keygen -l` and sshd's log show.
@@ -168,6 +176,20 @@ fn day<S: Serializer>(date: &Option<jiff::civil::Date>, serializer: S) -> std::r
     }
 }
 
+#[expect(clippy::ref_option, reason = "serde passes fields so")]
+fn day_of<S: Serializer>(days: &Option<i64>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    shown(*days).serialize(serializer)
+}
+
+/// The date of a number of days since 1970; one that no calendar has stays a number.
+fn shown(days: Option<i64>) -> Option<String> {
+    let date = |days: i64| {
+        let span = jiff::Span::new().try_days(days).ok()?;
+        jiff::civil::date(1970, 1, 1).checked_add(span).ok()
+    };
+    days.map(|days| date(days).map_or_else(|| format!("day {days}"), |date| date.to_string()))
+}
+
 /// Days since 1970.
 fn days(date: jiff::civil::Date) -> i64 {
     let begin = jiff::civil::date(1970, 1, 1);
@@ -187,7 +209,7 @@ fn read(host: &str, login: &str, note: &str, facts: &Facts, delete: bool) -> Opt
         shell: account.shell.clone(),
         groups: groups.map(|(name, _)| name.clone()).collect(),
         keys: file.iter().flat_map(|file| &file.lines).map(|line| bare(line)).collect(),
-        keys_safe: file.is_none_or(|file| file.owner == login && !writable_by_others(&file.mode)),
+        keys_safe: file.is_none_or(|file| file.owner == login) && facts.exposed(login, &account.home).is_none(),
         password: password::kind(&shadow.hash),
         must_change: shadow.changed == Some(0),
         expires: shadow.expires,
@@ -198,10 +220,6 @@ fn read(host: &str, login: &str, note: &str, facts: &Facts, delete: bool) -> Opt
     // One that is closed as it should be is nobody's business any more.
     let settled = observed.closed && !delete && observed.expires == Some(CLOSED) && observed.keys.is_empty();
     (!settled).then_some(observed)
-}
-
-fn writable_by_others(mode: &str) -> bool {
-    u32::from_str_radix(mode, 8).is_ok_and(|mode| mode & 0o022 != 0)
 }
 
 impl Resource<Cloud> for HostUser {
@@ -241,6 +259,10 @@ impl Resource<Cloud> for HostUser {
         format!("{}@{}", observed.login, observed.host)
     }
 
+    fn losses(observed: &HostUserObserved) -> Vec<String> {
+        if observed.delete { vec![observed.home.clone()] } else { Vec::new() }
+    }
+
     fn diff(&self, observed: &HostUserObserved, _: &Inventory) -> Diff {
         let Self { on: _, keys, groups, shell, password, change_password, expires, made_groups: _, needs: _ } = self;
         let mut diff = Diff::default();
@@ -262,7 +284,7 @@ impl Resource<Cloud> for HostUser {
             let from = if observed.password.opens() { observed.password.to_string() } else { "none".to_owned() };
             diff.push("password", json!(from), json!(password), Effect::InPlace);
         }
-        diff.field("expires", &observed.expires, &expires.map(days));
+        diff.field("expires", &shown(observed.expires), &shown(expires.map(days)));
         diff
     }
 
@@ -348,3 +370,17 @@ impl HostUser {
 }
 
 const LIBRARY: &str = include_str!("user.sh");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_shown_as_dates() {
+        assert_eq!(shown(None), None);
+        let date = jiff::civil::date(2027, 1, 31);
+        assert_eq!(shown(Some(days(date))).as_deref(), Some("2027-01-31"));
+        assert_eq!(shown(Some(CLOSED)).as_deref(), Some("1970-01-02"));
+        assert_eq!(shown(Some(i64::MAX)), Some(format!("day {}", i64::MAX)));
+    }
+}
