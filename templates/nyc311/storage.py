@@ -5,6 +5,7 @@ get the bucket's own encryption.
 """
 
 import contextlib
+import functools
 import os
 import pathlib
 import urllib.parse
@@ -83,9 +84,13 @@ class Local:
 class Bucket:
     """A folder of a bucket. AWS's own settings say who asks, where, and at which endpoint."""
 
-    def __init__(self, bucket, prefix, client=None):
+    def __init__(self, bucket, prefix):
         self.bucket, self.prefix = bucket, prefix
-        self.client = client or boto3.client("s3")
+
+    @property
+    def client(self):
+        """S3. A process that luigi forks gets its own: connections cannot be shared."""
+        return _client(os.getpid())
 
     def __str__(self):
         return self.uri()
@@ -132,6 +137,11 @@ class Bucket:
     def delete(self, name):
         """Deletes a file; one that is not there is as good."""
         self.client.delete_object(Bucket=self.bucket, Key=self.key(name))
+
+
+@functools.lru_cache
+def _client(_process):
+    return boto3.client("s3")
 
 
 def _code(error):
