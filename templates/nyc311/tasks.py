@@ -13,8 +13,9 @@ import subprocess
 import time
 
 import boto3
-import extract
 import luigi
+
+import extract
 import storage
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -119,7 +120,9 @@ class Job(luigi.Task):
         code = pathlib.Path(settings.code or HERE)
         modules = ",".join(str(code / module) for module in MODULES)
         command = [settings.spark_submit, *shlex.split(settings.spark_arguments), "--py-files", modules]
-        done = subprocess.run([*command, str(code / f"{self.script}.py"), *arguments], stdout=subprocess.PIPE, text=True)
+        done = subprocess.run(
+            [*command, str(code / f"{self.script}.py"), *arguments], stdout=subprocess.PIPE, text=True
+        )
         if done.returncode:
             raise RuntimeError(f"{self.script} {self.name()} ended with {done.returncode}")
         self.tell(done.stdout.strip().splitlines()[-1] if done.stdout.strip() else "done")
@@ -132,7 +135,16 @@ class Job(luigi.Task):
         code = settings.code.rstrip("/")
         modules = ",".join(f"{code}/{module}" for module in MODULES)
         more = shlex.split(settings.spark_arguments)
-        return ["spark-submit", "--deploy-mode", "cluster", *more, "--py-files", modules, f"{code}/{self.script}.py", *arguments]
+        return [
+            "spark-submit",
+            "--deploy-mode",
+            "cluster",
+            *more,
+            "--py-files",
+            modules,
+            f"{code}/{self.script}.py",
+            *arguments,
+        ]
 
 
 class Step:
@@ -338,4 +350,3 @@ def months(first, last):
 def span(first, last):
     """What the jobs call a range of days."""
     return str(first) if first == last else f"{first}_{last}"
-
