@@ -123,9 +123,11 @@ class Job(luigi.Task):
         done = subprocess.run(
             [*command, str(code / f"{self.script}.py"), *arguments], stdout=subprocess.PIPE, text=True
         )
+        # spark-submit puts all that the job says on its standard output: last, the summary or what went wrong.
+        said = (done.stdout.strip().splitlines() or ["nothing"])[-1]
         if done.returncode:
-            raise RuntimeError(f"{self.script} {self.name()} ended with {done.returncode}")
-        self.tell(done.stdout.strip().splitlines()[-1] if done.stdout.strip() else "done")
+            raise RuntimeError(f"{self.script} {self.name()} ended with {done.returncode}: {said}")
+        self.tell(said)
 
     def command(self, arguments):
         """The step's arguments."""
