@@ -16,11 +16,12 @@ import boto3
 import luigi
 import made_requests
 import pytest
-import storage
-import tasks
 from conftest import SPARK, TEMPLATES, files_below
 from luigi.cmdline_parser import CmdlineParser
 from moto.server import ThreadedMotoServer
+
+import storage
+import tasks
 
 NYC311 = TEMPLATES / "nyc311"
 ROWS = made_requests.requests("2020-01-01", 3, 60)
@@ -45,7 +46,12 @@ class Runs:
     def luigi(self, *arguments: str) -> subprocess.CompletedProcess:
         lines = [f"{name} = {value}" for name, value in self.settings.items()]
         self.config.write_text("\n".join(["[nyc311]", *lines, ""]))
-        environment = {**os.environ, "LUIGI_CONFIG_PATH": str(self.config), "PYTHONPATH": str(NYC311), **self.environment}
+        environment = {
+            **os.environ,
+            "LUIGI_CONFIG_PATH": str(self.config),
+            "PYTHONPATH": str(NYC311),
+            **self.environment,
+        }
         # The folder's own luigi.cfg, with the exit codes, is read because luigi starts there.
         return subprocess.run(
             [sys.executable, "-m", "luigi", "--module", "tasks", *arguments, "--local-scheduler"],
@@ -142,7 +148,9 @@ class Emr:
         from moto.emr.models import emr_backends
 
         while not self.stopping.wait(0.05):
-            for cluster in [c for backend in emr_backends.values() for region in backend.values() for c in region.clusters.values()]:
+            for cluster in [
+                c for backend in emr_backends.values() for region in backend.values() for c in region.clusters.values()
+            ]:
                 for step in list(cluster.steps):
                     if step.state in ("PENDING", "RUNNING", "STARTING"):
                         outcome = self.outcomes.get(step.name, "COMPLETED")
@@ -252,7 +260,14 @@ class TestGraph:
 
     @pytest.fixture(autouse=True)
     def settings(self, tmp_path):
-        settings = ["--nyc311-lake", str(tmp_path), "--nyc311-history-from", "2020-01-01", "--nyc311-history-to", "2020-01-03"]
+        settings = [
+            "--nyc311-lake",
+            str(tmp_path),
+            "--nyc311-history-from",
+            "2020-01-01",
+            "--nyc311-history-to",
+            "2020-01-03",
+        ]
         with CmdlineParser.global_instance(["Daily", "--module", "tasks", *settings]):
             yield
 

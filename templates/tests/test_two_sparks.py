@@ -58,7 +58,12 @@ def test_the_same_on_both(spark, tmp_path):
     for name in ("runs/profile.json", "runs/preprocess/2020-01-02/summary.json"):
         texts = [json.loads((lake.base / name).read_text()) for lake in lakes]
         assert {**texts[0], "seconds": 0} == {**texts[1], "seconds": 0}
-    for tree in ("preprocessed/2020/01/02", "preprocessed/updates/2020/01/02", "cleaned/*/*/*", "runs/clean/2020-01-02/rejected"):
+    for tree in (
+        "preprocessed/2020/01/02",
+        "preprocessed/updates/2020/01/02",
+        "cleaned/*/*/*",
+        "runs/clean/2020-01-02/rejected",
+    ):
         both = [lake.rows(tree) for lake in lakes]
         assert both[0] == both[1] and both[0], tree
     assert lakes[0].by_key().keys() == lakes[1].by_key().keys()

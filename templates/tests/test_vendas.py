@@ -116,7 +116,9 @@ class TestJob:
 
     def test_each_row(self, spark, tmp_path):
         bronze = made(tmp_path / "bronze", 10)
-        (bronze / "produtos/produtos.csv").write_text("ID_PRODUTO,DESCRICAO,PRECO\n25,A,0.05\n26,B,0.05\n27,C,99999999.99\n")
+        (bronze / "produtos/produtos.csv").write_text(
+            "ID_PRODUTO,DESCRICAO,PRECO\n25,A,0.05\n26,B,0.05\n27,C,99999999.99\n"
+        )
         sales = "ID_VENDA,ID_USUARIO,ID_PRODUTO,QUANTIDADE,DATA_VENDA\n"
         sales += "1,1,25,1,2023-01-02\n2,1,26,5,2023-01-02\n3,1,27,10,2023-01-02\n4,1,26,3,2023-01-02\n"
         (bronze / "vendas/vendas-00000.csv").write_text(sales)
@@ -130,7 +132,9 @@ class TestJob:
     def test_sales_without_their_user_or_product_are_kept_with_the_reason(self, spark, tmp_path):
         bronze = made(tmp_path / "bronze", 10)
         with open(bronze / "vendas/vendas-00000.csv", "a") as file:
-            file.write("11,999,1,1,2023-01-01\n12,1,999,1,2023-01-01\n13,1,1,0,2023-01-01\n14,1,1,1,\n,1,1,1,2023-01-01\n")
+            file.write(
+                "11,999,1,1,2023-01-01\n12,1,999,1,2023-01-01\n13,1,1,0,2023-01-01\n14,1,1,1,\n,1,1,1,2023-01-01\n"
+            )
         summary = work(spark, tmp_path)
         assert (summary["in"], summary["out"], summary["rejected"]) == (15, 10, 5)
         assert summary["rejected_by_reason"] == {
@@ -184,7 +188,10 @@ class TestJob:
         (bronze / "usuarios/usuarios.csv").write_text(users + "1,A,a,A,A\n", encoding="utf-8")
         command = [sys.executable, TEMPLATES / "vendas/processa_spark_vendas.py"]
         command += ["--bronze", bronze.as_uri(), "--gold", (tmp_path / "gold").as_uri()]
-        environment = {**os.environ, "PYSPARK_SUBMIT_ARGS": "--master local[2] --conf spark.ui.enabled=false pyspark-shell"}
+        environment = {
+            **os.environ,
+            "PYSPARK_SUBMIT_ARGS": "--master local[2] --conf spark.ui.enabled=false pyspark-shell",
+        }
         done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment)
         assert done.returncode == 3 and "refused: usuarios has ID_USUARIO more than once: 1" in done.stderr
         (bronze / "usuarios/usuarios.csv").write_text(users, encoding="utf-8")

@@ -22,14 +22,15 @@ builder = builder.config("spark.sql.shuffle.partitions", "2").config("spark.driv
 builder = builder.config("spark.ui.showConsoleProgress", "false").config("spark.sql.warehouse.dir", base + "/warehouse")
 builder.getOrCreate()
 
+import processa_spark_vendas as vendas  # noqa: E402
+
 import clean  # noqa: E402
 import lake  # noqa: E402
 import preprocess  # noqa: E402
-import processa_spark_vendas as vendas  # noqa: E402
 import profile_columns  # noqa: E402
 
 spark = lake.session("two_sparks")
-places = dict((name, ["--" + name, "file://%s/%s" % (base, name)]) for name in ("raw", "preprocessed", "cleaned", "runs"))
+places = {name: ["--" + name, "file://%s/%s" % (base, name)] for name in ("raw", "preprocessed", "cleaned", "runs")}
 profile = ["--profile", "file://%s/runs/profile.json" % base]
 summaries = [spark.version]
 for day in ["2020-01-01", "2020-01-02", "2020-01-03"]:
