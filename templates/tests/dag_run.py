@@ -9,6 +9,7 @@ import json
 import os
 import sys
 
+import airflow.auth.managers.fab.models  # noqa: F401 - runs refer to its table of users
 from airflow.models import DagBag
 from airflow.utils import timezone
 from airflow.utils.session import create_session

@@ -92,7 +92,7 @@ def airflow(python: str) -> str:
     def make(folder: Path) -> None:
         run(python, "-m", "venv", folder / "python")
         pip = [folder / "python/bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        run(*pip, "wheel", "setuptools<81")
+        run(*pip, "--no-deps", "--require-hashes", "-r", AIRFLOW.parent.with_name("build-requirements.txt"))
         run(*pip, "--no-deps", "--require-hashes", "--no-build-isolation", "-r", AIRFLOW)
 
     return str(made("airflow-2.8.0", python + AIRFLOW.read_text(), make) / "python/bin/python")
