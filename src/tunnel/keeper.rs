@@ -224,3 +224,142 @@ async fn stay_connected(
         told.send_modify(|told| told.reconnects += 1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    };
+
+    use futures::FutureExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::{super::socks, *};
+
+    /// A way on this machine: each name leads to one port, until `cut`.
+    struct Fake {
+        far: u16,
+        answers: Mutex<Vec<Broken>>,
+        cut: Arc<Notify>,
+        ended: Arc<AtomicBool>,
+    }
+
+    impl Fake {
+        fn connection(&self) -> Connection {
+            let (far, cut) = (self.far, Arc::clone(&self.cut));
+            let dial: Dial = Arc::new(move |_, _| {
+                async move {
+                    let mut far = TcpStream::connect(("127.0.0.1", far)).await?;
+                    let carry: Carry = Box::new(move |mut near| {
+                        async move { drop(tokio::io::copy_bidirectional(&mut near, &mut far).await) }.boxed()
+                    });
+                    Ok(carry)
+                }
+                .boxed()
+            });
+            let master = ToldMaster { host: "master".into(), ..ToldMaster::default() };
+            Connection { dial, over: async move { cut.notified().await }.boxed(), master }
+        }
+    }
+
+    impl Way for Fake {
+        async fn connect(&self) -> Result<Connection, Broken> {
+            let next = self.answers.lock().unwrap().pop();
+            next.map_or_else(|| Ok(self.connection()), Err)
+        }
+
+        async fn end(&self) -> Option<String> {
+            self.ended.load(Ordering::Relaxed).then(|| "somebody terminated it".to_owned())
+        }
+
+        fn pace(&self) -> Duration {
+            Duration::from_millis(50)
+        }
+    }
+
+    /// A far end that greets whoever comes.
+    async fn greeter() -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                stream.write_all(b"hello").await.unwrap();
+            }
+        });
+        port
+    }
+
+    async fn greeting(port: u16) -> String {
+        let mut stream = socks::connect(([127, 0, 0, 1], port).into(), "anywhere", 80).await.unwrap();
+        let mut said = String::new();
+        stream.read_to_string(&mut said).await.unwrap();
+        said
+    }
+
+    /// A keeper at a port; `answers` are those of its attempts to connect again, the last first.
+    async fn keeper(folder: &std::path::Path, answers: Vec<Broken>) -> (Keeper<Fake>, u16) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let way =
+            Fake { far: greeter().await, answers: Mutex::new(answers), cut: Arc::default(), ended: Arc::default() };
+        let told = Told {
+            process: 1,
+            account: String::new(),
+            port,
+            pac: String::new(),
+            since: String::new(),
+            state: State::Connected,
+            reason: None,
+            reconnects: 0,
+            master: ToldMaster::default(),
+            pages: Vec::new(),
+        };
+        let control = control::listen(&folder.join("keeper")).unwrap();
+        (Keeper { way, listener, control, told, pac: "pac".into(), log: Box::new(|_| {}) }, port)
+    }
+
+    #[tokio::test]
+    async fn the_port_stays_while_the_connection_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("keeper");
+        let (keeper, port) = keeper(folder.path(), vec![Broken::ForNow("nobody answers".into())]).await;
+        let (cut, ended) = (Arc::clone(&keeper.way.cut), Arc::clone(&keeper.way.ended));
+        let first = keeper.way.connection();
+        let kept = keeper.keep(first, std::future::pending());
+        let guest = async {
+            assert_eq!(greeting(port).await, "hello");
+            cut.notify_one();
+            let status = || control::ask::<Told>(&socket, "status", Duration::from_secs(5));
+            while status().await.unwrap().state == State::Connected {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            // Held until it is there again.
+            assert_eq!(greeting(port).await, "hello");
+            let told = status().await.unwrap();
+            assert_eq!((told.state, told.reconnects, told.reason), (State::Connected, 1, None));
+            ended.store(true, Ordering::Relaxed);
+        };
+        let (reason, ()) = tokio::join!(kept, guest);
+        assert_eq!(reason, "the cluster ended: somebody terminated it");
+        assert!(TcpListener::bind(("127.0.0.1", port)).await.is_ok(), "the port is free again");
+    }
+
+    #[tokio::test]
+    async fn it_ends_when_it_is_told_to_and_where_nothing_else_is_right() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, _) = keeper(folder.path(), Vec::new()).await;
+        let first = one.way.connection();
+        let socket = folder.path().join("keeper");
+        let down = control::ask::<bool>(&socket, "down", Duration::from_secs(5));
+        let (reason, told) = tokio::join!(one.keep(first, std::future::pending()), down);
+        assert_eq!((reason.as_str(), told), ("it was told to end", Some(true)));
+
+        let folder = tempfile::tempdir().unwrap();
+        let (other, _) = keeper(folder.path(), vec![Broken::ForGood("another key".into())]).await;
+        let first = other.way.connection();
+        other.way.cut.notify_one();
+        assert_eq!(other.keep(first, std::future::pending()).await, "another key");
+    }
+}

@@ -1,4 +1,4 @@
-//! Settings for browsers: what an engine for PAC files makes of ours, and whether FoxyProxy would take the rest. No hosts
+//! Settings for browsers: what an engine for PAC files makes of ours, and whether `FoxyProxy` would take the rest. No hosts
 //! are needed.
 
 use std::process::{Command, Stdio};
@@ -62,7 +62,7 @@ const PUBLIC: [(&str, bool); 6] = [
     ("http://10.0.1.23/", true),
 ];
 
-/// PyPAC runs the file in a JavaScript engine of its own.
+/// `PyPAC` runs the file in a JavaScript engine of its own.
 const ENGINE: &str = "
 import json, sys
 from urllib.parse import urlsplit
@@ -113,8 +113,8 @@ fn an_engine_for_pac_files_decides_as_it_is_meant() {
     decide(&public, &PUBLIC, 8157);
 }
 
-/// FoxyProxy's own reading of a pattern, which is searched for in the whole address.
-/// Source: `convertWildcard` in `pattern.js` of FoxyProxy's browser extension.
+/// `FoxyProxy`'s own reading of a pattern, which is searched for in the whole address.
+/// Source: `convertWildcard` in `pattern.js` of `FoxyProxy`'s browser extension.
 const FOXYPROXY: &str = r"
 import json, re, sys
 asked = json.load(sys.stdin)
@@ -146,7 +146,7 @@ fn foxyproxy_8_and_9_take_it_and_decide_alike() {
     }
 }
 
-/// What FoxyProxy's `schema.json` demands.
+/// What `FoxyProxy`'s `schema.json` demands.
 #[track_caller]
 fn structure(settings: &Value) {
     assert_eq!(settings["mode"], "pattern");
