@@ -24,10 +24,12 @@ def resident(process: int) -> int:
     """Bytes that the process and its children have in memory."""
     try:
         pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
-        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+        # A child is listed with the thread that started it.
+        children = [
+            child for one in Path(f"/proc/{process}/task").glob("*/children") for child in one.read_text().split()
+        ]
     except (FileNotFoundError, ProcessLookupError):
         return 0
-    # Java starts its children from other threads, but has none here that matters.
     return pages * os.sysconf("SC_PAGE_SIZE") + sum(resident(int(child)) for child in children)
 
 
