@@ -1,11 +1,12 @@
 //! Connections: one to each host, through OpenSSH, and a fresh second one where a change could have locked us out.
 
-use std::time::Duration;
+use std::{path::Path, process, time::Duration};
 
 use anyhow::{Context, bail};
-use openssh::{ControlPersist, KnownHosts, Session, SessionBuilder, Stdio};
+use openssh::{Session, Stdio};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    process::Command,
     time::Instant,
 };
 
@@ -75,6 +76,9 @@ fn reason(said: &str, kind: ConnectFailure) -> String {
     last.strip_prefix("ssh: ").unwrap_or(last).to_owned()
 }
 
+/// After how many seconds without use a connection is closed that nobody closed.
+const IDLE_SECONDS: u64 = 60;
+
 /// The pauses between attempts.
 const PAUSE: Duration = Duration::from_millis(300);
 
@@ -95,23 +99,41 @@ impl Hosts {
 
     async fn try_connect(&self, host: &str) -> Result<Session, ConnectError> {
         self.shared.round_trips.add();
-        let mut builder = SessionBuilder::default();
-        let check = if self.shared.trust_first { KnownHosts::Add } else { KnownHosts::Strict };
-        builder
-            .config_file(self.shared.files.config())
-            .known_hosts_check(check)
-            // A timer around it would leave an ssh running.
-            .connect_timeout(Duration::from_secs(CONNECT_SECONDS))
-            // A master whose infra was killed ends by itself.
-            .control_persist(ControlPersist::IdleFor(std::num::NonZeroUsize::new(60).expect("60 is not 0")))
-            .clean_history_control_directory(false);
         let failed = |said: &str| ConnectError::new(host, said);
         let folder = self.shared.sockets().map_err(|error| failed(&format!("{error:#}")))?;
-        builder.control_directory(folder);
-        builder.connect_mux(host).await.map_err(|error| match error {
-            openssh::Error::Connect(said) => failed(&said.to_string()),
-            other => failed(&crate::error::causes(&other)),
-        })
+        let folder = tempfile::Builder::new().prefix(".ssh-connection").tempdir_in(folder);
+        let folder = folder.map_err(|error| failed(&format!("cannot make a folder in /tmp: {error}")))?;
+        let log = folder.path().join("log");
+        let ended = self.master(host, folder.path(), &log).status().await;
+        match ended {
+            Ok(status) if status.success() => Ok(Session::new_native_mux(folder)),
+            Ok(_) => Err(failed(&std::fs::read_to_string(&log).unwrap_or_default())),
+            Err(error) => Err(failed(&error.to_string())),
+        }
+    }
+
+    /// The ssh that makes a connection, and stays behind with it once it stands.
+    ///
+    /// It is in a process group of its own, and with it all that it starts on its way: jumps, and the local cloud's
+    /// gateway. A Ctrl-C on the terminal is ours alone; whoever runs a step still needs the connection.
+    fn master(&self, host: &str, folder: &Path, log: &Path) -> Command {
+        let check = if self.shared.trust_first { "accept-new" } else { "yes" };
+        let mut command = Command::new("ssh");
+        command.arg("-E").arg(log).arg("-S").arg(folder.join("master")).args(["-M", "-f", "-N"]);
+        for option in [
+            // One whose infra was killed ends by itself.
+            format!("ControlPersist={IDLE_SECONDS}s"),
+            "BatchMode=yes".to_owned(),
+            format!("StrictHostKeyChecking={check}"),
+            // A timer around it would leave an ssh running.
+            format!("ConnectTimeout={CONNECT_SECONDS}"),
+        ] {
+            command.arg("-o").arg(option);
+        }
+        command.arg("-F").arg(self.shared.files.config()).args(["--", host]);
+        command.stdin(process::Stdio::null()).stdout(process::Stdio::null()).stderr(process::Stdio::null());
+        command.process_group(0);
+        command
     }
 
     /// Runs `script` on `host` as root, and hands each line that it prints to `told`. What the script is made of

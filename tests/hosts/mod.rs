@@ -2,6 +2,7 @@
 
 mod audit;
 mod drift;
+mod interrupt;
 mod leaving;
 mod lists;
 mod logins;
