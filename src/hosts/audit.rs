@@ -5,6 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use ssh_key::{HashAlg, PublicKey as SshKey};
 
+mod door;
+
+pub use self::door::Door;
+use self::door::door;
 pub use super::sudo::Sudo;
 use super::{Account, Facts, KeysFile, sudo::Sudoers};
 use crate::credentials::{
@@ -48,17 +52,6 @@ impl Audit {
     pub fn findings(&self) -> usize {
         self.unusual.len() + self.accounts.iter().map(|account| account.unusual.len()).sum::<usize>()
     }
-}
-
-/// What sshd itself says that it does; nothing where it said nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Door {
-    /// Whether a password opens it, by either of the methods that ask for one.
-    pub password_login: Option<bool>,
-    /// `PermitRootLogin`: `no`, `prohibit-password`, …
-    pub root_login: Option<String>,
-    /// Whether a key opens it.
-    pub key_login: Option<bool>,
 }
 
 /// Somebody who could come in.
@@ -144,63 +137,6 @@ pub fn audit(facts: &Facts, expected: &Expected, today: i64) -> Audit {
     };
     accounts.sort_by(|one, other| (turn(one.whose), &one.login).cmp(&(turn(other.whose), &other.login)));
     Audit { system: format!("{} {}", facts.system.0, facts.system.1).trim().to_owned(), sshd, accounts, unusual }
-}
-
-/// How sshd lets people in, and what is unusual about that.
-fn door(facts: &Facts) -> (Door, Vec<String>) {
-    let both = [&facts.sshd, &facts.sshd_user];
-    // A `Match` block may open what is closed to others: the more open answer counts.
-    let any = |name: &str, is: &dyn Fn(&str) -> bool| {
-        let mut told = both.iter().filter_map(|options| options.get(name)).peekable();
-        told.peek().is_some().then(|| told.any(|value| is(value)))
-    };
-    let yes = |name| any(name, &|value| value == "yes");
-    let other = |name: &str, usual: &[&str]| {
-        let mut told = both.iter().filter_map(|options| options.get(name));
-        told.find(|value| !usual.contains(&value.as_str())).cloned()
-    };
-    // OpenSSH before 8.7 calls it by its old name; without PAM nobody is there to ask.
-    let interactive = yes("kbdinteractiveauthentication").or(yes("challengeresponseauthentication"));
-    let interactive = interactive.map(|on| on && yes("usepam") != Some(false));
-    let root = other("permitrootlogin", &["no"]).or_else(|| facts.sshd.get("permitrootlogin").cloned());
-    let sshd = Door {
-        password_login: yes("passwordauthentication").map(|on| on || interactive == Some(true)),
-        key_login: yes("pubkeyauthentication"),
-        root_login: root,
-    };
-    let mut unusual = Vec::new();
-    if facts.unconfirmed {
-        unusual.push("a change that could lock us out was not confirmed; the host is about to undo it".to_owned());
-    }
-    if sshd.password_login.is_none() {
-        unusual.push("sshd does not say what it does: `sshd -T` fails".to_owned());
-    }
-    if yes("passwordauthentication") == Some(true) {
-        unusual.push("sshd takes passwords (PasswordAuthentication yes)".to_owned());
-    } else if interactive == Some(true) {
-        unusual.push("sshd takes passwords, by PAM (KbdInteractiveAuthentication yes)".to_owned());
-    }
-    if let Some(value) = sshd.root_login.as_ref().filter(|value| *value != "no") {
-        unusual.push(format!("root may log in itself (PermitRootLogin {value})"));
-    }
-    if yes("permitemptypasswords") == Some(true) {
-        unusual.push("sshd takes empty passwords (PermitEmptyPasswords yes)".to_owned());
-    }
-    if yes("hostbasedauthentication") == Some(true) {
-        unusual.push("other hosts vouch for their users (HostbasedAuthentication yes)".to_owned());
-    }
-    // Where keys may come from that are not listed here.
-    let files = [".ssh/authorized_keys", "%h/.ssh/authorized_keys"];
-    for (name, usual, shown) in [
-        ("authorizedkeysfile", &files[..], "AuthorizedKeysFile"),
-        ("authorizedkeyscommand", &["none"], "AuthorizedKeysCommand"),
-        ("trustedusercakeys", &["none"], "TrustedUserCAKeys"),
-    ] {
-        if let Some(value) = other(name, usual) {
-            unusual.push(format!("keys come from elsewhere too, and those are not listed here ({shown} {value})"));
-        }
-    }
-    (sshd, unusual)
 }
 
 struct Judge<'a> {

@@ -30,6 +30,8 @@ pub struct Facts {
     pub sshd: BTreeMap<String, String>,
     /// What sshd does for a user, `Match` blocks included.
     pub sshd_user: BTreeMap<String, String>,
+    /// What it does for each who could log in, by login; asked where a `Match` block is read before our file.
+    pub sshd_logins: BTreeMap<String, BTreeMap<String, String>>,
     /// Files of ours that exist, by path.
     pub files: BTreeMap<String, FileFacts>,
     /// Units of ours that systemd knows, by name.
@@ -179,6 +181,7 @@ pub(super) fn read(lines: &[String]) -> anyhow::Result<Facts> {
             "sshd_file" => drop(facts.sshd_files.insert(field(0), text(&field(1), &field(2))?)),
             "sshd" => option(&mut facts.sshd, rest),
             "sshd_user" => option(&mut facts.sshd_user, rest),
+            "sshd_login" => option(facts.sshd_logins.entry(field(0)).or_default(), &field(1)),
             "file" => {
                 let (mode, owner) = (field(1), format!("{}:{}", field(2), field(3)));
                 facts.files.entry(field(0)).or_default().clone_from(&FileFacts { mode, owner, content: String::new() });

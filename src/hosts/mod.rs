@@ -18,6 +18,7 @@ mod place;
 mod probe;
 mod session;
 pub mod shell;
+mod sshd;
 mod sudo;
 
 use std::{
@@ -41,6 +42,7 @@ pub use interactive::{Ended, Visitor, Way, has_display, run, show_page};
 pub use pins::console_keys;
 pub use place::{At, Endpoint, Gateway, Place};
 pub use session::{ConnectError, ConnectFailure};
+pub use sshd::{DROP_IN, is_read_first};
 
 /// The kinds of what stands on hosts, `HOST/NAME` each.
 pub const KINDS: [&str; 9] =

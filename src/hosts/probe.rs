@@ -4,7 +4,7 @@
 //! accounts: who can log in is a question about the whole host. Files that belong to users are opened only if they are
 //! regular and not large: nothing that a user puts there may hold it up.
 
-use super::{OWNED, shell::quote};
+use super::{OWNED, shell::quote, sshd::DROP_IN};
 
 const SCRIPT: &str = r#"
 export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
@@ -36,11 +36,31 @@ getent passwd | awk -F : '($3 == 0 || $3 >= 1000) && $6 ~ /^\/[^\/]/ { print $6 
 text() { [ -f "$1" ] && printf '%s\t%s\t%s\t%s\n' "$2" "$1" "$(stat -c %a:%U:%G "$1")" "$(base64 -w0 <"$1")"; }
 for path in /etc/sudoers /etc/sudoers.d/*; do text "$path" sudoers; done
 for path in /etc/ssh/sshd_config /etc/ssh/sshd_config.d/*.conf; do text "$path" sshd_file; done
+# Whether a Match block is read before our file, or anywhere where there is none.
+sshd_match() {
+    if [ -e "$drop_in" ] && head -n 1 /etc/ssh/sshd_config | grep -qxF "Include $drop_in"; then return 1; fi
+    for path in /etc/ssh/sshd_config.d/*.conf; do
+        if [ "$path" = "$drop_in" ]; then break; fi
+        if grep -qi '^[[:space:]]*match' "$path" 2>/dev/null; then return 0; fi
+    done
+    # In the main file, what stands below the line that includes ours counts for nothing.
+    upto='$'
+    if [ -e "$drop_in" ]; then upto='/^[[:space:]]*[Ii][Nn][Cc][Ll][Uu][Dd][Ee]/'; fi
+    sed "${upto}q" /etc/ssh/sshd_config | grep -qi '^[[:space:]]*match'
+}
 if command -v sshd >/dev/null; then
     somebody=$(of_kind host_user 1 | sed -n '1s/.*\///p')
     sshd -T 2>&1 | sed "s/^/sshd$tab/"
     # Match blocks count for a somebody only.
     sshd -T -C "user=${somebody:-nobody},host=somewhere,addr=198.51.100.1" 2>&1 | sed "s/^/sshd_user$tab/"
+    # One that is read before our file may be about anybody: then everybody who could log in is asked about.
+    if sshd_match; then
+        getent passwd | awk -F : '($3 == 0 || $3 >= 1000) && $7 !~ /\/(nologin|false)$/ { print $1 }' |
+            while read -r login; do
+                sshd -T -C "user=$login,host=somewhere,addr=198.51.100.1" 2>/dev/null </dev/null |
+                    sed "s/^/sshd_login$tab$login$tab/"
+            done
+    fi
 fi
 
 # Files, units, packages and environments that are ours.
@@ -76,5 +96,5 @@ printf 'end\n'
 
 /// The probe for the hosts of `stack`.
 pub(super) fn script(stack: &str) -> String {
-    format!("owned={OWNED}\nstack={}\n{SCRIPT}", quote(stack))
+    format!("owned={OWNED}\nstack={}\ndrop_in={DROP_IN}\n{SCRIPT}", quote(stack))
 }

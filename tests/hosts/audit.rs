@@ -67,3 +67,26 @@ fn who_can_log_in_is_told_and_what_is_unusual_is_marked() {
     assert!(audit.err.contains("3 things to look at."), "{}", audit.err);
     assert!(!format!("{all}{}{}", audit.out, audit.err).contains("saHyJ7XpVTdTk"), "a hash is shown");
 }
+
+#[test]
+fn what_a_match_block_opens_for_one_person_is_told() {
+    let Some(stack) = Stack::bastion("ana\nbea\n") else { return };
+    let stack = stack.applied();
+    let block = "Match User ana\\n  PasswordAuthentication yes\\n  AuthorizedKeysFile /etc/other_keys\\n";
+    stack.root("bastion", &format!("printf '{block}' >/etc/ssh/sshd_config.d/00-ana.conf; systemctl reload ssh"));
+    let audit = stack.local(&["users", "audit"]).expect(0);
+    for text in [
+        "sshd takes passwords for ana (PasswordAuthentication yes)",
+        "keys come from elsewhere too for ana, and those are not listed here (AuthorizedKeysFile /etc/other_keys)",
+        "(/etc/ssh/sshd_config.d/00-ana.conf)",
+    ] {
+        assert!(audit.out.contains(text), "no {text:?} in\n{}", audit.out);
+    }
+    assert!(!audit.out.contains("sshd takes keys only"), "{}", audit.out);
+    let told = stack.local(&["users", "audit", "--json"]).expect(0).json();
+    assert_eq!((&told["bastion"]["sshd"]["password_login"], &told["bastion"]["findings"]), (&true.into(), &3.into()));
+    // Once ours is read before it, it opens nothing.
+    stack.apply().expect(0);
+    let audit = stack.local(&["users", "audit"]).expect(0);
+    assert!(audit.err.contains("Nothing unusual."), "{}\n{}", audit.out, audit.err);
+}

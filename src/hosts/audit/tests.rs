@@ -271,6 +271,39 @@ fn what_sshd_lets_in_is_told() {
 }
 
 #[test]
+fn what_a_match_block_opens_for_one_person_is_told_with_the_name() {
+    let (mut facts, expected) = converged();
+    let mut of_mateo = facts.sshd_user.clone();
+    of_mateo.insert("passwordauthentication".into(), "yes".into());
+    of_mateo.insert("authorizedkeysfile".into(), "/etc/keys".into());
+    facts.sshd_logins = BTreeMap::from([("root".into(), facts.sshd_user.clone()), ("mateo".into(), of_mateo)]);
+    let wanted = ["sshd takes passwords for mateo (Pass", "elsewhere too for mateo, and", "(AuthorizedKeysFile /etc/keys)"];
+    let found = unusual(&facts, &expected).join("; ");
+    assert!(wanted.iter().all(|wanted| found.contains(wanted)), "{found}");
+    assert_eq!(audit(&facts, &expected, TODAY).sshd.password_login, Some(true));
+}
+
+#[test]
+fn a_match_block_that_is_read_before_our_file_is_told_whomever_it_is_about() {
+    let (mut facts, expected) = converged();
+    let mut file = |path: &str, content: &str| {
+        let content = content.to_owned();
+        facts.sshd_files.insert(path.into(), FileFacts { mode: "644".into(), owner: "root:root".into(), content });
+        unusual(&facts, &expected)
+    };
+    let block = "Match Address 192.0.2.0/24\n  PasswordAuthentication yes\n";
+    assert_eq!(file("/etc/ssh/sshd_config", "Include /etc/ssh/sshd_config.d/*.conf\n"), [""; 0]);
+    let found = file("/etc/ssh/sshd_config.d/50-office.conf", block);
+    assert!(found.len() == 1 && found[0].contains("/etc/ssh/sshd_config.d/50-office.conf"), "{found:?}");
+    // Ours is read before it, and ends with a block of its own.
+    assert_eq!(file("/etc/ssh/sshd_config.d/00-infra.conf", "Match all\n"), [""; 0]);
+    let found = file("/etc/ssh/sshd_config.d/00-a.conf", block);
+    assert!(found.len() == 1 && found[0].contains("00-a.conf"), "{found:?}");
+    let first = "Include /etc/ssh/sshd_config.d/00-infra.conf\nInclude /etc/ssh/sshd_config.d/*.conf\n";
+    assert_eq!(file("/etc/ssh/sshd_config", first), [""; 0]);
+}
+
+#[test]
 fn root_with_keys_is_told_where_sshd_takes_them() {
     let (mut facts, expected) = converged();
     keys(&mut facts, "root", &[&format!("no-pty,command=\"echo log in as admin\" {TOMAS}")]);

@@ -30,7 +30,7 @@ pub use group::{HostGroup, HostGroupObserved};
 pub use locate::locate;
 pub use package::{Package, PackageObserved};
 pub use service::{Service, ServiceObserved};
-pub use sshd::{DROP_IN, SshServer, SshServerObserved, WANTED};
+pub use sshd::{SshServer, SshServerObserved, WANTED};
 pub use sudoers::{Sudoers, SudoersObserved};
 pub use user::{HostUser, HostUserObserved, PasswordWish};
 pub use venv::{PythonVenv, PythonVenvObserved};

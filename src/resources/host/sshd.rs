@@ -13,17 +13,8 @@ use serde_json::json;
 use super::{HostUser, LAYER, OnHost, each, rank, remove, send};
 use crate::{
     cloud::Cloud,
-    hosts::{Change, Facts, FileFacts},
+    hosts::{Change, DROP_IN, Facts, is_read_first},
 };
-
-/// Our file.
-pub const DROP_IN: &str = "/etc/ssh/sshd_config.d/00-infra.conf";
-
-/// The file that includes it.
-const MAIN: &str = "/etc/ssh/sshd_config";
-
-/// How it includes it as it comes with the system.
-const EVERYTHING: [&str; 2] = ["/etc/ssh/sshd_config.d/*.conf", "sshd_config.d/*.conf"];
 
 /// What sshd must do, and whether a `Match` block may say otherwise.
 ///
@@ -108,33 +99,6 @@ fn read(host: &str, facts: &Facts) -> SshServerObserved {
         read_first: is_read_first(&facts.sshd_files),
         unconfirmed: facts.unconfirmed,
     }
-}
-
-/// Whether our file is read before any `Match` block.
-fn is_read_first(files: &BTreeMap<String, FileFacts>) -> bool {
-    let begins_with = |line: &str, word: &str| {
-        let first = line.trim_start().split([' ', '\t', '=']).next().unwrap_or_default();
-        first.eq_ignore_ascii_case(word)
-    };
-    let has_match = |file: &FileFacts| file.content.lines().any(|line| begins_with(line, "match"));
-    let Some(main) = files.get(MAIN) else { return false };
-    for line in main.content.lines() {
-        if begins_with(line, "match") {
-            return false;
-        }
-        if begins_with(line, "include") {
-            let named: Vec<&str> = line.split_whitespace().skip(1).collect();
-            if named == [DROP_IN] {
-                return true;
-            }
-            let mut before = files.iter().take_while(|(path, _)| path.as_str() != DROP_IN);
-            // Of what other files are there, nobody knows.
-            return !named.is_empty()
-                && named.iter().all(|named| EVERYTHING.contains(named))
-                && !before.any(|(path, file)| path != MAIN && has_match(file));
-        }
-    }
-    false
 }
 
 impl Resource<Cloud> for SshServer {
