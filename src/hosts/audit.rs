@@ -248,10 +248,8 @@ impl Judge<'_> {
                 say(format!("{}: {}", key.fingerprint(HashAlg::Sha256), refusal.message));
             }
         }
-        if let Some(file) = file
-            && (file.owner != *login && file.owner != "root" || writable_by_others(&file.mode))
-        {
-            say(format!("others can write its keys (owner {}, mode {})", file.owner, file.mode));
+        if let Some((path, owner, mode)) = self.facts.exposed(login, &account.home) {
+            say(format!("others can write its keys ({path}: owner {owner}, mode {mode})"));
         }
         unusual
     }
@@ -297,10 +295,6 @@ fn key(line: &str) -> Key {
         },
         None => Key { fingerprint: None, algorithm: None, restricted: false },
     }
-}
-
-fn writable_by_others(mode: &str) -> bool {
-    u32::from_str_radix(mode, 8).is_ok_and(|mode| mode & 0o022 != 0)
 }
 
 /// `1 key`, `2 keys`.

@@ -22,6 +22,8 @@ pub struct Facts {
     pub shadow: BTreeMap<String, Shadow>,
     /// `authorized_keys` of those who could log in, by path.
     pub keys: BTreeMap<String, KeysFile>,
+    /// Homes of those who could log in, and the folders `.ssh` in them, by path.
+    pub folders: BTreeMap<String, Folder>,
     /// `/etc/sudoers` and what it includes, by path.
     pub sudoers: BTreeMap<String, FileFacts>,
     /// `sshd_config` and its drop-ins, by path.
@@ -94,6 +96,15 @@ pub struct KeysFile {
     pub lines: Vec<String>,
 }
 
+/// A folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Folder {
+    /// Its permissions: `700`.
+    pub mode: String,
+    /// Whose it is.
+    pub owner: String,
+}
+
 /// A file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileFacts {
@@ -140,6 +151,19 @@ impl Facts {
     pub fn note(&self, kind: &str, name: &str) -> Option<&str> {
         self.owned.get(&(kind.to_owned(), name.to_owned())).map(String::as_str)
     }
+
+    /// Where others could write somebody's keys, so that sshd takes none of them (`StrictModes`): path, owner, mode.
+    pub fn exposed(&self, login: &str, home: &str) -> Option<(String, &str, &str)> {
+        let (folder, file) = (format!("{home}/.ssh"), format!("{home}/.ssh/authorized_keys"));
+        let keys = self.keys.get(&file)?;
+        let of_folder =
+            |path: String| self.folders.get(&path).map(|folder| (path, folder.owner.as_str(), folder.mode.as_str()));
+        let all =
+            [Some((file, keys.owner.as_str(), keys.mode.as_str())), of_folder(folder), of_folder(home.to_owned())];
+        let others_write = |mode: &str| u32::from_str_radix(mode, 8).is_ok_and(|mode| mode & 0o022 != 0);
+        let is_exposed = |owner: &str, mode: &str| owner != login && owner != "root" || others_write(mode);
+        all.into_iter().flatten().find(|(_, owner, mode)| is_exposed(owner, mode))
+    }
 }
 
 /// Reads what the probe printed.
@@ -171,6 +195,7 @@ pub(super) fn read(lines: &[String]) -> anyhow::Result<Facts> {
                 facts.keys.insert(field(0), KeysFile { mode: field(1), owner: field(2), lines: Vec::new() });
                 keys = Some(field(0));
             }
+            "folder" => drop(facts.folders.insert(field(0), Folder { mode: field(1), owner: field(2) })),
             // A key's line may hold tabs.
             "key" => {
                 if let Some(file) = keys.as_ref().and_then(|path| facts.keys.get_mut(path)) {

@@ -37,7 +37,7 @@ use tokio::sync::OnceCell;
 
 pub use batch::Change;
 pub use config::Files;
-pub use facts::{Account, Facts, FileFacts, GroupFacts, KeysFile, Shadow, UnitFacts, VenvFacts};
+pub use facts::{Account, Facts, FileFacts, Folder, GroupFacts, KeysFile, Shadow, UnitFacts, VenvFacts};
 pub use interactive::{Ended, Visitor, Way, has_display, run, show_page};
 pub use pins::console_keys;
 pub use place::{At, Endpoint, Gateway, Place};

@@ -31,6 +31,9 @@ getent passwd | awk -F : '($3 == 0 || $3 >= 1000) && $6 ~ /^\/[^\/]/ { print $6 
             case $line in ''|'#'*) ;; *) printf 'key\t%s\n' "$line" ;; esac
         done <"$path"
     done
+# What they lie in: sshd takes none from a folder that others can write in.
+getent passwd | awk -F : '($3 == 0 || $3 >= 1000) && $6 ~ /^\/[^\/]/ { print $6; print $6 "/.ssh" }' | sort -u |
+    xargs -r -d '\n' sh -c 'find -L "$@" -maxdepth 0 -type d -printf "folder\t%p\t%m\t%u\n" 2>/dev/null' find
 
 # What decides about root and about logins.
 text() { [ -f "$1" ] && printf '%s\t%s\t%s\t%s\n' "$2" "$1" "$(stat -c %a:%U:%G "$1")" "$(base64 -w0 <"$1")"; }

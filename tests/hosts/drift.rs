@@ -34,6 +34,15 @@ fn people_are_put_right() {
     heals(&stack, &line, &["update host_user/bastion/bea keys"]);
     assert!(!opens());
     heals(&stack, "chmod 666 /home/bea/.ssh/authorized_keys", &["update host_user/bastion/bea keys_safe"]);
+    // From where others can write, sshd takes no keys.
+    for folder in ["/home/bea/.ssh", "/home/bea"] {
+        stack.root("bastion", &format!("chmod 777 {folder}"));
+        assert!(!stack.lets_in("bea", "bastion"), "{folder}");
+        heals(&stack, "true", &["update host_user/bastion/bea keys_safe"]);
+        assert!(stack.lets_in("bea", "bastion"), "{folder}");
+    }
+    heals(&stack, "chown ana /home/bea", &["update host_user/bastion/bea keys_safe"]);
+    assert!(stack.lets_in("bea", "bastion"));
     // sshd reads no other file.
     stack.root(
         "bastion",

@@ -1,5 +1,5 @@
 use super::{
-    super::{FileFacts, GroupFacts, Shadow},
+    super::{FileFacts, Folder, GroupFacts, Shadow},
     *,
 };
 
@@ -158,6 +158,18 @@ fn keys_are_compared_with_the_spec_and_judged() {
     keys(&mut facts, "admin", &[TOMAS, WEAK, &format!("cert-authority {MATEO}")]);
     finds(&facts, &expected, &["1024 bits is too weak", "cert-authority"]);
 
+    for (folder, mode, owner) in
+        [("/home/mateo/.ssh", "777", "mateo"), ("/home/mateo/.ssh", "700", "mallory"), ("/home/mateo", "775", "mateo")]
+    {
+        let (mut facts, expected) = converged();
+        facts.folders.insert(folder.into(), Folder { mode: mode.into(), owner: owner.into() });
+        finds(
+            &facts,
+            &expected,
+            &[&format!("mateo: others can write its keys ({folder}: owner {owner}, mode {mode})")],
+        );
+    }
+
     let (mut facts, expected) = converged();
     for (mode, owner) in [("620", "mateo"), ("602", "mateo"), ("600", "mallory")] {
         let file = facts.keys.get_mut("/home/mateo/.ssh/authorized_keys").unwrap();
@@ -277,7 +289,8 @@ fn what_a_match_block_opens_for_one_person_is_told_with_the_name() {
     of_mateo.insert("passwordauthentication".into(), "yes".into());
     of_mateo.insert("authorizedkeysfile".into(), "/etc/keys".into());
     facts.sshd_logins = BTreeMap::from([("root".into(), facts.sshd_user.clone()), ("mateo".into(), of_mateo)]);
-    let wanted = ["sshd takes passwords for mateo (Pass", "elsewhere too for mateo, and", "(AuthorizedKeysFile /etc/keys)"];
+    let wanted =
+        ["sshd takes passwords for mateo (Pass", "elsewhere too for mateo, and", "(AuthorizedKeysFile /etc/keys)"];
     let found = unusual(&facts, &expected).join("; ");
     assert!(wanted.iter().all(|wanted| found.contains(wanted)), "{found}");
     assert_eq!(audit(&facts, &expected, TODAY).sshd.password_login, Some(true));

@@ -121,7 +121,7 @@ pub struct HostUserObserved {
     /// The lines of its `authorized_keys`, without comments.
     #[serde(serialize_with = "fingerprints")]
     pub keys: BTreeSet<String>,
-    /// Whether `authorized_keys` is its own and nobody else may write it.
+    /// Whether `authorized_keys` is its own, and nobody else may write it, or in what it lies in: sshd insists.
     pub keys_safe: bool,
     /// What opens it.
     pub password: HashKind,
@@ -187,7 +187,7 @@ fn read(host: &str, login: &str, note: &str, facts: &Facts, delete: bool) -> Opt
         shell: account.shell.clone(),
         groups: groups.map(|(name, _)| name.clone()).collect(),
         keys: file.iter().flat_map(|file| &file.lines).map(|line| bare(line)).collect(),
-        keys_safe: file.is_none_or(|file| file.owner == login && !writable_by_others(&file.mode)),
+        keys_safe: file.is_none_or(|file| file.owner == login) && facts.exposed(login, &account.home).is_none(),
         password: password::kind(&shadow.hash),
         must_change: shadow.changed == Some(0),
         expires: shadow.expires,
@@ -198,10 +198,6 @@ fn read(host: &str, login: &str, note: &str, facts: &Facts, delete: bool) -> Opt
     // One that is closed as it should be is nobody's business any more.
     let settled = observed.closed && !delete && observed.expires == Some(CLOSED) && observed.keys.is_empty();
     (!settled).then_some(observed)
-}
-
-fn writable_by_others(mode: &str) -> bool {
-    u32::from_str_radix(mode, 8).is_ok_and(|mode| mode & 0o022 != 0)
 }
 
 impl Resource<Cloud> for HostUser {

@@ -28,8 +28,21 @@ as_user() {
     shift
     setpriv --reuid="$login" --regid="$(id -g "$login")" --init-groups --reset-env -- "$@"
 }
+# user_home LOGIN: theirs, and nobody else writes in it: sshd takes no keys from one that is not so.
+user_home() {
+    home=$(getent passwd "$1" | cut -d : -f 6)
+    above=${home%/*}
+    # Only where nobody but root could put something else in its place meanwhile.
+    if [ "$(stat -L -c %u "${above:-/}")" != 0 ] || [ -n "$(find -L "${above:-/}" -maxdepth 0 -perm /022)" ] ||
+        [ -L "$home" ] || [ ! -d "$home" ]; then
+        return 0
+    fi
+    case $(stat -c %U "$home") in "$1"|root) ;; *) chown -h "$1" "$home" ;; esac
+    chmod go-w "$home"
+}
 # user_keys LOGIN: exactly the keys on standard input.
 user_keys() {
+    user_home "$1"
     as_user "$1" /bin/sh -c 'umask 077; cd && mkdir -p .ssh && chmod 700 .ssh && cat >.ssh/.infra &&
         chmod 600 .ssh/.infra && mv -fT .ssh/.infra .ssh/authorized_keys'
 }
