@@ -65,6 +65,42 @@ fn people_are_put_right() {
 }
 
 #[test]
+fn homes_are_put_right() {
+    let Some(stack) = Stack::bastion("ana\nbea\ncaro\n") else { return };
+    let stack = stack.applied();
+    let opens = || assert!(stack.lets_in("bea", "bastion"));
+    heals(&stack, "rm -rf /home/bea", &["update host_user/bastion/bea keys"]);
+    opens();
+    assert_eq!(
+        stack.root("bastion", "stat -c '%U %G' /home/bea /home/bea/.bashrc; stat -c %a /home/bea"),
+        "bea bea\nbea bea\n750\n"
+    );
+    // Somebody else's folder is put aside with all that is in it.
+    stack.root("bastion", "echo notes >/home/bea/.ssh/notes");
+    heals(&stack, "chown -R ana /home/bea/.ssh", &["update host_user/bastion/bea keys_safe"]);
+    opens();
+    assert_eq!(stack.root("bastion", "cat /home/bea/.ssh.aside.*/notes"), "notes\n");
+    // So is a link that leads where they may not write, and one that leads nowhere; what it leads to is left alone.
+    let before = stack.root("bastion", "ls -la /etc/ssh");
+    for target in ["/etc/ssh", "/home/ana/.ssh", "/nowhere"] {
+        let link = format!("rm -rf /home/bea/.ssh; ln -s {target} /home/bea/.ssh; chown -h bea /home/bea/.ssh");
+        stack.root("bastion", &link);
+        assert_eq!(stack.local(&["verify"]).code, Some(2), "{target}");
+        stack.apply().expect(0);
+        opens();
+        stack.converged();
+    }
+    assert_eq!(stack.root("bastion", "ls -la /etc/ssh"), before);
+    assert!(stack.lets_in("ana", "bastion"));
+    // Who leaves is locked out without a home, and with keys that lie in somebody else's folder.
+    stack.root("bastion", "rm -rf /home/bea; chown -R ana /home/caro/.ssh");
+    stack.list("ana\n");
+    stack.apply().expect(0);
+    stack.converged();
+    assert!(!stack.lets_in("bea", "bastion") && !stack.lets_in("caro", "bastion"));
+}
+
+#[test]
 fn sudo_is_put_right() {
     let Some(stack) = Stack::bastion("ana\nbea sudo=no\n") else { return };
     let stack = stack.applied();

@@ -28,14 +28,23 @@ as_user() {
     shift
     setpriv --reuid="$login" --regid="$(id -g "$login")" --init-groups --reset-env -- "$@"
 }
-# user_home LOGIN: theirs, and nobody else writes in it: sshd takes no keys from one that is not so.
+# user_home LOGIN: there, theirs, and nobody else writes in it: sshd takes no keys from one that is not so.
 user_home() {
     home=$(getent passwd "$1" | cut -d : -f 6)
     above=${home%/*}
     # Only where nobody but root could put something else in its place meanwhile.
     if [ "$(stat -L -c %u "${above:-/}")" != 0 ] || [ -n "$(find -L "${above:-/}" -maxdepth 0 -perm /022)" ] ||
-        [ -L "$home" ] || [ ! -d "$home" ]; then
+        [ -L "$home" ]; then
         return 0
+    fi
+    if [ ! -e "$home" ]; then
+        mkdir -m 700 "$home"
+        if [ -d /etc/skel ]; then cp -RT /etc/skel "$home"; fi
+        # The folder itself is the last: until then nobody else gets into it.
+        find "$home" -depth -exec chown -h "$1:$(id -g "$1")" {} +
+        mode=$(awk '$1 == "HOME_MODE" { print $2 }' /etc/login.defs)
+        chmod "${mode:-750}" "$home"
+        if command -v restorecon >/dev/null; then restorecon -R "$home"; fi
     fi
     case $(stat -c %U "$home") in "$1"|root) ;; *) chown -h "$1" "$home" ;; esac
     chmod go-w "$home"
@@ -43,8 +52,17 @@ user_home() {
 # user_keys LOGIN: exactly the keys on standard input.
 user_keys() {
     user_home "$1"
-    as_user "$1" /bin/sh -c 'umask 077; cd && mkdir -p .ssh && chmod 700 .ssh && cat >.ssh/.infra &&
-        chmod 600 .ssh/.infra && mv -fT .ssh/.infra .ssh/authorized_keys'
+    as_user "$1" /bin/sh -c 'set -e; umask 077; cd
+        # What is no folder of theirs, or a link that leads to none, is put aside: they may rename it, whosever it is.
+        if { [ -e .ssh ] || [ -L .ssh ]; } && { [ ! -d .ssh ] || [ ! -O .ssh ]; }; then
+            mv -T .ssh "$(mktemp -u .ssh.aside.XXXXXX)"
+        fi
+        mkdir -p .ssh
+        chmod 700 .ssh
+        rm -f .ssh/.infra
+        cat >.ssh/.infra
+        chmod 600 .ssh/.infra
+        mv -fT .ssh/.infra .ssh/authorized_keys'
 }
 user_end_sessions() {
     loginctl terminate-user "$1" >/dev/null 2>&1 || true
@@ -57,7 +75,10 @@ user_end_sessions() {
 user_close() {
     own host_user "$1" gone
     usermod -L -e 1970-01-02 -G '' "$1"
-    as_user "$1" /bin/sh -c 'cd && rm -f .ssh/authorized_keys'
+    if [ -d "$(getent passwd "$1" | cut -d : -f 6)" ]; then
+        as_user "$1" /bin/sh -c 'cd && { rm -f .ssh/authorized_keys 2>/dev/null ||
+            mv -T .ssh "$(mktemp -u .ssh.aside.XXXXXX)"; }'
+    fi
     user_end_sessions "$1"
 }
 # user_delete LOGIN: with all that is in the home.
