@@ -84,6 +84,41 @@ fn who_is_named_for_no_host_any_more_is_locked_out_there() {
 }
 
 #[test]
+fn nobody_keeps_anything_because_somebody_else_cannot_be_made() {
+    let Some(stack) = Stack::bastion("ana\nbea\ncaro\n") else { return };
+    let stack = stack.applied();
+    let may = |login: &str| !stack.root("bastion", &format!("sudo -l -U {login}")).contains("not allowed");
+    assert!(may("ana") && may("bea") && may("caro"));
+    stack.root("bastion", "rm /etc/ssh/sshd_config.d/00-infra.conf; useradd -m emil");
+    // One of them is there already, one cannot be made, and one has a stranger's name.
+    stack.list("ana shell=/bin/nosuch\nbea sudo=no\ndora shell=/bin/none\nemil\n");
+    stack.apply().expect(1).says(&[
+        "cannot update host_user/bastion/ana",
+        "cannot create host_user/bastion/dora",
+        "cannot create host_user/bastion/emil",
+        "the shell /bin/nosuch is not installed",
+        "3 failed, 0 skipped",
+    ]);
+    assert!(may("ana") && !may("bea") && !may("caro") && !may("emil"));
+    assert_eq!(stack.root("bastion", "grep -c -e dora -e emil /etc/sudoers.d/60-infra-* || true"), "0\n");
+    assert!(!stack.lets_in("caro", "bastion"));
+    assert_eq!(
+        stack.steps(),
+        [
+            "create host_user/bastion/dora",
+            "create host_user/bastion/emil",
+            "update host_user/bastion/ana shell",
+            "update sudoers/bastion allowed"
+        ]
+    );
+    stack.root("bastion", "userdel -r emil");
+    stack.list("ana\nbea sudo=no\ndora\nemil\n");
+    stack.apply().expect(0);
+    assert!(may("ana") && !may("bea") && may("dora") && may("emil"));
+    stack.converged();
+}
+
+#[test]
 fn keys_are_taken_back_one_by_one() {
     let Some(stack) = Stack::bastion("ana\n") else { return };
     for key in ["laptop", "phone"] {

@@ -134,7 +134,8 @@ impl Resource<Cloud> for Sudoers {
             script.push('\n');
         }
         script.push_str("LINES\n");
-        let needs = self.needs().into_iter().cloned().collect();
+        // It comes after the accounts, and goes on where one of them fails: others may lose what they had.
+        let needs = Vec::new();
         let change = Change { address, rank: rank::SUDOERS, needs, libraries: &[LIBRARY], script, guarded: true };
         send(cx, &self.on, change).await?;
         Ok(SudoersObserved {
@@ -165,9 +166,16 @@ sudoers_test() {
         fail "with this file $SUDO_USER could not become root any more; it was undone"
     fi
 }
+sudoers_knows() {
+    [ "$(cat "$owned/$stack/host_user/$1" 2>/dev/null)" = here ] && getent passwd "$1" >/dev/null
+}
 sudoers_put() {
     command -v visudo >/dev/null || fail "sudo is not installed"
-    cat >"$work/sudoers"
+    # The line of somebody whom infra could not make waits: the account of that name may be a stranger's.
+    while read -r login rest; do
+        case $login in '#'*) ;; *) sudoers_knows "$login" || continue ;; esac
+        printf '%s %s\n' "$login" "$rest"
+    done >"$work/sudoers"
     visudo -cqf "$work/sudoers"
     own sudoers infra "$1"
     guard_file "$1"
