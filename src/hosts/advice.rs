@@ -89,7 +89,10 @@ fn silent(place: &Place) -> Vec<String> {
     let name = &place.name;
     match (&place.at, &place.via) {
         (_, Some(via)) => vec![format!("is {via}, by which it is reached, up, and may it reach {name}?")],
-        (At::Instance, None) => vec![format!("is your address in `ssh_from` of {name}?")],
+        (At::Instance, None) => vec![format!(
+            "is your address in `ssh_from` of {name}? Once it is in the spec, `infra --no-hosts apply` lets it in: that \
+             needs no host"
+        )],
         (At::Server { address, port, .. }, None) => {
             vec![format!("is it up, and does sshd listen at {address}:{port}?")]
         }

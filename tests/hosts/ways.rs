@@ -124,3 +124,21 @@ fn hosts_that_are_not_there_are_told() {
         run.says(&["error: bastion does not exist yet", "`infra --local apply` makes it"]);
     }
 }
+
+#[test]
+fn who_shut_themselves_out_is_told_the_way_back_in() {
+    let Some(stack) = Stack::bastion("ana\n") else { return };
+    let stack = stack.applied();
+    let (in_range, out_of_range) = ("ssh_from: [203.0.113.0/24]", "ssh_from: [192.0.2.0/24]");
+    stack.edit(in_range, out_of_range);
+    stack.local(&["apply", "--yes"]).expect(0);
+    stack.edit(out_of_range, in_range);
+    let refused = stack.local(&["apply", "--yes"]).expect(1);
+    refused.says(&[
+        "cannot connect to bastion",
+        "is your address in `ssh_from` of bastion?",
+        "`infra --no-hosts apply`",
+    ]);
+    stack.local(&["--no-hosts", "apply", "--yes"]).expect(0);
+    stack.converged();
+}
