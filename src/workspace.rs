@@ -8,6 +8,9 @@ use std::{
 
 use anyhow::Context;
 
+/// What the folder of specs is called.
+const SPECS: &str = crate::spec::DEFAULT_FOLDER;
+
 /// The project's own folder.
 #[derive(Clone, Debug)]
 pub struct Workspace {
@@ -20,15 +23,23 @@ impl Workspace {
     pub fn of(spec: &Path) -> Self {
         let folder = spec.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let root = match folder.file_name() {
-            Some(name) if name == "infra" => folder.parent().unwrap_or(Path::new("")),
-            _ => folder,
+            Some(name) if name == SPECS => folder.parent().unwrap_or(Path::new("")).to_owned(),
+            // `.`, or something above it: where that is, it does not say itself.
+            None if is_folder_of_specs(folder) => folder.join(".."),
+            _ => folder.to_owned(),
         };
         Self { root: root.join(".infra") }
     }
 
     /// The workspace of the current folder, for commands that read no spec.
     pub fn here() -> Self {
-        Self { root: PathBuf::from(".infra") }
+        Self::at(Path::new(""))
+    }
+
+    fn at(here: &Path) -> Self {
+        // A project may be called as the folder of specs is; it has that folder in it.
+        let inside = is_folder_of_specs(&Path::new(".").join(here)) && !here.join(SPECS).is_dir();
+        Self { root: here.join(if inside { "../.infra" } else { ".infra" }) }
     }
 
     /// The journal of a stack in an account; `realm` tells the local cloud's from AWS's.
@@ -98,6 +109,10 @@ impl Workspace {
     }
 }
 
+fn is_folder_of_specs(folder: &Path) -> bool {
+    folder.canonicalize().is_ok_and(|folder| folder.file_name().is_some_and(|name| name == SPECS))
+}
+
 /// A stack that no other command of this folder changes.
 #[derive(Debug)]
 pub struct Lock {
@@ -145,5 +160,17 @@ mod tests {
         assert_eq!(root("/srv/project/infra/nyc311.yaml"), Path::new("/srv/project/.infra"));
         assert_eq!(root("/srv/stack.yaml"), Path::new("/srv/.infra"));
         assert_eq!(root("stack.yaml"), Path::new("./.infra"));
+    }
+
+    #[test]
+    fn a_command_without_a_spec_has_the_workspace_of_the_specs_around_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = folder.path().join("infra");
+        fs::create_dir(&inside).unwrap();
+        let root = |here: &Path| Workspace::at(here).root;
+        assert_eq!(root(folder.path()), folder.path().join(".infra"));
+        assert_eq!(root(&inside), inside.join("../.infra"));
+        fs::create_dir(inside.join("infra")).unwrap();
+        assert_eq!(root(&inside), inside.join(".infra"), "a project that is called so itself");
     }
 }

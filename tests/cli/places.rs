@@ -95,3 +95,20 @@ fn without_credentials_the_first_line_says_what_to_do() {
     let first = run.err.lines().next().unwrap_or_default();
     assert!(first.starts_with("error: no AWS credentials were found: set AWS_PROFILE"), "{}", run.err);
 }
+
+#[test]
+fn from_inside_the_folder_of_specs_it_is_the_same_workspace() {
+    let (project, stack) = Project::small(&endpoint());
+    project.local(&["apply", "--yes"]).expect(0);
+    for file in ["small.yaml", "./small.yaml", "../infra/small.yaml"] {
+        let mut verify = project.command(None, &["--local", "-f", file, "verify"]);
+        let run: Run = verify.current_dir(project.path("infra")).output().expect("it starts").into();
+        run.expect(0);
+        let mut apply = project.command(None, &["--local", "-f", file, "apply", "--yes"]);
+        let run: Run = apply.current_dir(project.path("infra")).output().expect("it starts").into();
+        run.expect(0);
+        assert!(!project.path("infra/.infra").exists(), "{file}");
+    }
+    assert!(project.path(&format!(".infra/journal/local-{stack}")).exists());
+    project.local(&["destroy", "--yes"]).expect(0);
+}
