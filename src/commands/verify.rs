@@ -35,6 +35,10 @@ impl Verify {
                 desired.len(),
                 *session.spec.stack
             ))?;
+            // Of what was not looked at, nothing is known.
+            for note in session.notes() {
+                ui::say(&format!("note: {note}"));
+            }
         } else {
             let heading = Heading { width: ui::data_width(), ..session.heading(false) };
             ui::print(&ui::plan::render(&plan, &heading))?;

@@ -101,6 +101,17 @@ fn hosts_of_a_cloud_without_bodies_are_told_to_have_none() {
 }
 
 #[test]
+fn what_was_not_verified_is_told() {
+    let project = Project::new(&endpoint(), None);
+    project.write("infra/servers.yaml", SERVERS);
+    let run = |arguments: &[&str]| project.run(&[arguments, &SPEC, &["verify"]].concat()).expect(0);
+    run(&["--no-hosts"]).says(&["note: what is on the hosts (users, services) was left out (--no-hosts)"]);
+    let local = run(&["--local"]);
+    assert!(local.out.starts_with("Verified: all 0 resources"), "{}", local.out);
+    local.says(&["note: servers with an `address` are no part of the local cloud", "was left out"]);
+}
+
+#[test]
 fn a_spec_without_pages_has_none_to_open() {
     let project = project();
     project.edit("infra/servers.yaml", "    services: { luigi: { port: 9082 } }\n", "");
