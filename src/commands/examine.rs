@@ -3,17 +3,31 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::{Action, Address, Inventory, Plan, Refusal, Step};
+use engine::{Action, Address, Inventory, Plan, Refusal, Resource, Step};
 use futures::future::try_join_all;
 
 use super::session::Session;
-use crate::{error::Result, resources};
+use crate::{
+    cloud::Cloud,
+    error::Result,
+    resources::{self, HostUser, HostUserObserved},
+};
 
-/// Adds to the plan what must be refused; returns what goes with the buckets that are deleted, in words.
+/// Adds to the plan what must be refused; returns what becomes of what is in or of that which is deleted, in words.
 pub async fn plan(session: &Session, known: &Inventory, plan: &mut Plan) -> Result<BTreeMap<Address, String>> {
     let names = taken_names(session, plan);
     plan.refused.extend(names);
-    contents(session, known, plan).await
+    let mut fates = contents(session, known, plan).await?;
+    fates.extend(locked(known, plan));
+    Ok(fates)
+}
+
+/// What becomes of people who left and whose files stay, in words.
+pub fn locked(known: &Inventory, plan: &Plan) -> BTreeMap<Address, String> {
+    let deletes = plan.steps.iter().filter(|step| step.action == Action::Delete && step.address.kind == HostUser::KIND);
+    let stays = |step: &&Step| known.find::<Cloud, HostUser>(&step.address.name).is_some_and(HostUserObserved::stays);
+    let fate = || "locked, without keys and sessions; the files stay".to_owned();
+    deletes.filter(stays).map(|step| (step.address.clone(), fate())).collect()
 }
 
 /// Creates of what has a name that somebody else's object has.

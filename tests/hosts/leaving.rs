@@ -14,6 +14,10 @@ fn who_left_is_locked_out_at_once_and_keeps_the_files() {
     until("a session", Duration::from_secs(10), || !stack.root("bastion", "pgrep -u bea sleep || true").is_empty());
     stack.list("ana groups=analysts\n");
     assert_eq!(stack.steps(), ["delete host_user/bastion/bea", "update sudoers/bastion allowed"]);
+    for verb in [&["users", "plan"][..], &["plan"]] {
+        let plan = stack.local(verb).expect(0).out;
+        assert!(plan.contains("locked, without keys and sessions; the files stay"), "{plan}");
+    }
     stack.apply().expect(0);
     until("the end of the open session", Duration::from_secs(2), || open.try_wait().expect("a child").is_some());
     assert_eq!(stack.root("bastion", "pgrep -c -u bea || true").trim(), "0");
@@ -53,6 +57,10 @@ fn who_left_is_deleted_where_the_spec_says_so() {
     let mut open = stack.person("bea").args(["bastion", "sleep 300"]).stderr(Stdio::null()).spawn().expect("ssh runs");
     until("a session", Duration::from_secs(10), || !stack.root("bastion", "pgrep -u bea sleep || true").is_empty());
     stack.list("ana\n");
+    for verb in [&["users", "plan"][..], &["plan"]] {
+        let plan = stack.local(verb).expect(0).out;
+        assert!(plan.contains("lost with it: /home/bea") && !plan.contains("the files stay"), "{plan}");
+    }
     stack.apply().expect(0);
     until("the end of the open session", Duration::from_secs(2), || open.try_wait().expect("a child").is_some());
     let left = stack.root(

@@ -5,7 +5,7 @@ use clap::Args;
 use super::super::{
     Changing, Globals,
     apply::ask,
-    run,
+    examine, run,
     session::{Scope, Session},
 };
 use crate::{
@@ -76,8 +76,9 @@ async fn prepare(session: &Session) -> Result<Prepared> {
     Ok(Prepared { known, desired, plan })
 }
 
-fn heading(session: &Session) -> Heading {
+fn heading(session: &Session, ready: &Prepared) -> Heading {
     let mut heading = session.heading(false);
+    heading.losses = examine::locked(&ready.known, &ready.plan);
     heading.partial = true;
     heading.tags.clear();
     heading
@@ -87,12 +88,13 @@ impl Plan {
     pub(super) async fn run(self, globals: &Globals) -> Result {
         let Self { json, exit_code } = self;
         let session = open(globals, false).await?;
-        let Prepared { plan, .. } = prepare(&session).await?;
+        let ready = prepare(&session).await?;
+        let plan = &ready.plan;
         if json {
-            let text = serde_json::to_string_pretty(&plan).map_err(anyhow::Error::from)?;
+            let text = serde_json::to_string_pretty(plan).map_err(anyhow::Error::from)?;
             ui::print(&format!("{text}\n"))?;
         } else {
-            ui::print(&ui::plan::render(&plan, &Heading { width: ui::data_width(), ..heading(&session) }))?;
+            ui::print(&ui::plan::render(plan, &Heading { width: ui::data_width(), ..heading(&session, &ready) }))?;
         }
         if exit_code && !plan.is_empty() { Err(Failure::changes()) } else { Ok(()) }
     }
@@ -104,7 +106,7 @@ impl Apply {
         let session = open(globals, true).await?;
         let mut ready = prepare(&session).await?;
         if !changing.json || ready.plan.is_empty() {
-            ui::say(&ui::plan::render(&ready.plan, &heading(&session)));
+            ui::say(&ui::plan::render(&ready.plan, &heading(&session, &ready)));
         }
         if ready.plan.is_empty() {
             return Ok(());

@@ -137,6 +137,13 @@ pub struct HostUserObserved {
     delete: bool,
 }
 
+impl HostUserObserved {
+    /// Whether a delete leaves the account and its files where they are.
+    pub fn stays(&self) -> bool {
+        !self.delete
+    }
+}
+
 /// Keys as fingerprints: short, and the same as `ssh-keygen -l` and sshd's log show.
 fn fingerprints<S: Serializer>(keys: &BTreeSet<String>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
     serializer.collect_seq(keys.iter().map(|key| fingerprint(key)))
@@ -235,6 +242,10 @@ impl Resource<Cloud> for HostUser {
 
     fn id(observed: &HostUserObserved) -> String {
         format!("{}@{}", observed.login, observed.host)
+    }
+
+    fn losses(observed: &HostUserObserved) -> Vec<String> {
+        if observed.delete { vec![observed.home.clone()] } else { Vec::new() }
     }
 
     fn diff(&self, observed: &HostUserObserved, _: &Inventory) -> Diff {
