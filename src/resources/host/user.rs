@@ -129,7 +129,8 @@ pub struct HostUserObserved {
     hash: String,
     /// Whether the password must be changed at the next login.
     pub must_change: bool,
-    /// When it is closed, in days since 1970.
+    /// When it is closed, in days since 1970; shown as the date.
+    #[serde(serialize_with = "day_of")]
     pub expires: Option<i64>,
     /// Whether infra closed it.
     pub closed: bool,
@@ -173,6 +174,20 @@ fn day<S: Serializer>(date: &Option<jiff::civil::Date>, serializer: S) -> std::r
         Some(date) => serializer.collect_str(date),
         None => serializer.serialize_none(),
     }
+}
+
+#[expect(clippy::ref_option, reason = "serde passes fields so")]
+fn day_of<S: Serializer>(days: &Option<i64>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    shown(*days).serialize(serializer)
+}
+
+/// The date of a number of days since 1970; one that no calendar has stays a number.
+fn shown(days: Option<i64>) -> Option<String> {
+    let date = |days: i64| {
+        let span = jiff::Span::new().try_days(days).ok()?;
+        jiff::civil::date(1970, 1, 1).checked_add(span).ok()
+    };
+    days.map(|days| date(days).map_or_else(|| format!("day {days}"), |date| date.to_string()))
 }
 
 /// Days since 1970.
@@ -269,7 +284,7 @@ impl Resource<Cloud> for HostUser {
             let from = if observed.password.opens() { observed.password.to_string() } else { "none".to_owned() };
             diff.push("password", json!(from), json!(password), Effect::InPlace);
         }
-        diff.field("expires", &observed.expires, &expires.map(days));
+        diff.field("expires", &shown(observed.expires), &shown(expires.map(days)));
         diff
     }
 
@@ -355,3 +370,17 @@ impl HostUser {
 }
 
 const LIBRARY: &str = include_str!("user.sh");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_shown_as_dates() {
+        assert_eq!(shown(None), None);
+        let date = jiff::civil::date(2027, 1, 31);
+        assert_eq!(shown(Some(days(date))).as_deref(), Some("2027-01-31"));
+        assert_eq!(shown(Some(CLOSED)).as_deref(), Some("1970-01-02"));
+        assert_eq!(shown(Some(i64::MAX)), Some(format!("day {}", i64::MAX)));
+    }
+}
