@@ -11,6 +11,7 @@ impl Hosts {
             ConnectFailure::UnknownKey => unknown_key(place),
             ConnectFailure::Refused => refused(place),
             ConnectFailure::Closed => closed(place),
+            ConnectFailure::NoProgram => vec![no_program()],
             ConnectFailure::Silent => silent(place),
         }
     }
@@ -83,6 +84,11 @@ fn refused(place: &Place) -> Vec<String> {
 fn closed(place: &Place) -> Vec<String> {
     let Place { name, login, .. } = place;
     vec![format!("`chage -E -1 {login}`, as root on {name}'s console, opens its administrator's account again")]
+}
+
+fn no_program() -> String {
+    "install OpenSSH's client: `apt-get install openssh-client`, `dnf install openssh-clients`; `ssh` must be on the PATH"
+        .to_owned()
 }
 
 fn silent(place: &Place) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! Connections: one to each host, through OpenSSH, and a fresh second one where a change could have locked us out.
 
-use std::{path::Path, process, time::Duration};
+use std::{io, path::Path, process, time::Duration};
 
 use anyhow::{Context, bail};
 use openssh::{Session, Stdio};
@@ -43,6 +43,8 @@ pub enum ConnectFailure {
     Refused,
     /// The key is right, and the account is closed.
     Closed,
+    /// This machine has no ssh.
+    NoProgram,
     /// Nobody answers (yet).
     Silent,
 }
@@ -70,7 +72,7 @@ fn reason(said: &str, kind: ConnectFailure) -> String {
         ConnectFailure::ChangedKey => return "its host key is not the pinned one".into(),
         ConnectFailure::UnknownKey => return "its host key is not known".into(),
         ConnectFailure::Closed => return "the account has expired".into(),
-        ConnectFailure::Refused | ConnectFailure::Silent => {}
+        ConnectFailure::Refused | ConnectFailure::NoProgram | ConnectFailure::Silent => {}
     }
     let last = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("no reason was given");
     last.strip_prefix("ssh: ").unwrap_or(last).to_owned()
@@ -108,6 +110,9 @@ impl Hosts {
         match ended {
             Ok(status) if status.success() => Ok(Session::new_native_mux(folder)),
             Ok(_) => Err(failed(&std::fs::read_to_string(&log).unwrap_or_default())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(ConnectError { kind: ConnectFailure::NoProgram, ..failed("ssh is not installed here") })
+            }
             Err(error) => Err(failed(&error.to_string())),
         }
     }

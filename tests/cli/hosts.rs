@@ -1,7 +1,10 @@
 //! Verbs that log in on hosts, where no host is needed to see what they do: servers at a port where nobody listens, and
 //! a cloud without hosts. On real hosts they are tried elsewhere.
 
-use crate::support::{cli::Project, world::endpoint};
+use crate::support::{
+    cli::{Project, Run},
+    world::endpoint,
+};
 
 /// Two servers, one behind the other, on a port of this machine where nobody listens.
 const SERVERS: &str = "\
@@ -98,6 +101,15 @@ fn hosts_of_a_cloud_without_bodies_are_told_to_have_none() {
     project.write("infra/servers.yaml", SERVERS);
     let run = project.run(&["--local", "-f", "infra/servers.yaml", "ssh", "processing", "--", "true"]).expect(1);
     run.says(&["is a server, at 127.0.0.1, and no part of the local cloud", "leave out --local"]);
+}
+
+#[test]
+fn without_ssh_it_is_told_what_is_missing() {
+    let project = project();
+    let mut plan = project.command(None, &[&SPEC[..], &["users", "plan"]].concat());
+    let run: Run = plan.env("PATH", "/nowhere").output().expect("it starts").into();
+    let run = run.expect(1).says(&["ssh is not installed here", "hint: install OpenSSH's client"]);
+    assert!(!run.err.contains("os error"), "{}", run.err);
 }
 
 #[test]
