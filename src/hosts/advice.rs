@@ -73,6 +73,11 @@ fn unknown_key(place: &Place) -> Vec<String> {
 fn refused(place: &Place) -> Vec<String> {
     let Place { name, login, key, .. } = place;
     match key {
+        Some(key) if !key.exists() => vec![format!(
+            "the key of {name}'s administrator `{login}` is not on this machine: there is no file {}; copy it from where it \
+             was made",
+            key.display()
+        )],
         Some(key) => vec![format!(
             "{name} was shown {} for its administrator `{login}`; if that key has a passphrase, `ssh-add` it first",
             key.display()
@@ -102,5 +107,28 @@ fn silent(place: &Place) -> Vec<String> {
         (At::Server { address, port, .. }, None) => {
             vec![format!("is it up, and does sshd listen at {address}:{port}?")]
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_not_there_was_not_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("admin.key");
+        let place = Place {
+            name: "bastion".into(),
+            login: "ubuntu".into(),
+            via: None,
+            key: Some(key.clone()),
+            deletes_departed: false,
+            at: At::Instance,
+        };
+        let advice = refused(&place);
+        assert!(advice[0].contains("there is no file") && advice[0].contains("admin.key"), "{advice:?}");
+        std::fs::write(key, "a key").unwrap();
+        assert!(refused(&place)[0].contains("bastion was shown"), "{:?}", refused(&place));
     }
 }
