@@ -104,6 +104,16 @@ fn hosts_of_a_cloud_without_bodies_are_told_to_have_none() {
 }
 
 #[test]
+fn an_audit_that_reached_nobody_sums_nothing_up() {
+    let project = project();
+    // Without ssh nobody is reached, and nobody waited for.
+    let mut audit = project.command(None, &[&SPEC[..], &["users", "audit"]].concat());
+    let run: Run = audit.env("PATH", "/nowhere").output().expect("it starts").into();
+    let run = run.expect(1).says(&["2 of 2 hosts could not be looked at"]);
+    assert!(!run.err.contains("Nothing unusual"), "{}", run.err);
+}
+
+#[test]
 fn without_ssh_it_is_told_what_is_missing() {
     let project = project();
     let mut plan = project.command(None, &[&SPEC[..], &["users", "plan"]].concat());

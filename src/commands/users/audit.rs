@@ -75,7 +75,8 @@ impl Audit {
         }
         let hosts = seen.len();
         let failed: Vec<Failure> = seen.iter().filter_map(|(_, seen)| seen.failure().cloned()).collect();
-        if !json {
+        // Where none could be looked at, there is nothing to sum up.
+        if !json && failed.len() < hosts {
             ui::say(&format!("\n{}", summary(&seen, !failed.is_empty())));
         }
         if failed.is_empty() {
