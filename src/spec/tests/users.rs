@@ -219,6 +219,9 @@ fn what_is_allowed_but_worth_saying_is_noted() {
         "users.txt:4:28: the password in short has fewer than 12 characters",
     ];
     assert_eq!(folder.notes(), expected);
+    // Once each, however many hosts have the list.
+    folder.spec("users: ../users.txt\n  inner:\n    address: inner.example.org\n    users: ../users.txt");
+    assert_eq!(folder.notes(), expected);
     let folder = Folder::new("# nobody yet\n");
     let notes = folder.notes();
     assert_eq!(notes, ["infra/spec.yaml:6:12: users.txt lists nobody: whoever `infra` made on the host is locked out"]);
