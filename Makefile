@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help demo test test-hosts bench lint build picture clean
+.PHONY: help demo test test-hosts test-pipelines bench lint build picture clean
 
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,6 +16,9 @@ demo: ## Brings the nyc311 platform up on the local cloud: plan, apply, verify, 
 
 test: ## Runs every test, on the strict local cloud and on stock moto
 	scripts/test
+
+test-pipelines: ## Runs the pipelines' slow tests: Spark 2.4.4 beside 3.5, Airflow
+	scripts/test-pipelines
 
 test-hosts: ## Runs only the tests on real Linux hosts (root)
 	scripts/test-hosts

@@ -15,7 +15,7 @@ mod pipeline;
 mod scalar;
 mod stack;
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::HashSet};
 
 use super::{
     error::{Diagnostic, choices, nearest},
@@ -104,6 +104,9 @@ impl<'a> Decoder<'a> {
             error.related.iter_mut().for_each(|(_, label)| scope.redact(label));
         }
         let mut notes = notes.into_inner();
+        // A list of people that several hosts have is read for each of them.
+        let mut seen = HashSet::new();
+        notes.retain(|note| seen.insert(note.clone()));
         for note in &mut notes {
             scope.redact(&mut note.message);
         }

@@ -194,7 +194,7 @@ pub fn partition(region: &str) -> &'static str {
 }
 
 /// Something allowed but worth saying, at its place: open to the world, a deprecated policy.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Note {
     /// One sentence.
     pub message: String,
