@@ -158,7 +158,7 @@ enum Verb {
     Ssh(ssh::Ssh),
     /// Copies files to or from a host.
     Cp(cp::Cp),
-    /// Opens a page here: a host's (luigi's, Airflow's) or the cluster's (Spark's, Zeppelin's).
+    /// Opens a page here: luigi's, Airflow's, one of the cluster's.
     Open(open::Open),
     /// The cluster's web pages: a SOCKS5 proxy here, through the bastion.
     Tunnel(tunnel::Tunnel),
