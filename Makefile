@@ -11,10 +11,10 @@ export CARGO_TERM_COLOR ?= auto
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: ## Brings the nyc311 platform up on the local cloud: plan, apply, verify, outputs
+demo: ## Brings the nyc311 platform up on the local cloud, and runs a Spark job on its cluster
 	scripts/demo
 
-test: ## Runs every test, on the strict local cloud and on stock moto
+test: ## Runs every test but the pipelines' slow ones, on the strict local cloud and on stock moto
 	scripts/test
 
 test-pipelines: ## Runs the pipelines' slow tests: Spark 2.4.4 beside 3.5, Airflow
