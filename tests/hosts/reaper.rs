@@ -60,10 +60,14 @@ fn the_timer_s_service_ends_an_idle_cluster_and_spares_others() {
     let settings: serde_json::Value =
         serde_json::from_str(&stack.root("bastion", "cat /etc/infra/reaper.json")).expect("JSON");
     assert_eq!((&settings["idle"], &settings["stack"]), (&3600.into(), &stack.name.clone().into()));
-    // Not idle for an hour.
-    let said = reap(&stack);
-    assert!(said.contains(&format!("cluster {id} stays: it has idled for ")), "{said}");
-    assert!(said.contains("YARN could not be asked") && !said.contains(&other), "{said}");
+    // Not idle for an hour. The master's YARN is asked, once it answers.
+    let mut said = String::new();
+    until("an answer of YARN", Duration::from_mins(1), || {
+        said = reap(&stack);
+        assert!(said.contains(&format!("cluster {id} stays: it has idled for ")), "{said}");
+        !said.contains("YARN could not be asked")
+    });
+    assert!(!said.contains(&other), "{said}");
     // From here on a second is enough. Busy: a step waits.
     stack.root("bastion", "sed -i 's/\"idle\": 3600/\"idle\": 1/' /etc/infra/reaper.json");
     let hang = crate::support::server::control(&stack.lab.endpoint, "POST", "inject", r#"{"emr": "step-hang"}"#);
