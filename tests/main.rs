@@ -5,5 +5,6 @@ mod cli;
 mod crash;
 mod hosts;
 mod kinds;
+mod pipeline;
 mod rules;
 mod support;

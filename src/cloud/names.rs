@@ -7,7 +7,10 @@ use std::{
 
 use engine::Address;
 
-use super::tags::{ADDRESS_TAG, REGION_TAG, STACK_TAG, Tags};
+use super::{
+    CodeFolder,
+    tags::{ADDRESS_TAG, REGION_TAG, STACK_TAG, Tags},
+};
 
 /// Kinds whose objects are seen from every region, or whose names are taken in all of them.
 const GLOBAL: &[&str] = &["iam_policy", "iam_role", "instance_profile", "iam_user", "bucket"];
@@ -32,6 +35,8 @@ pub struct Names {
     pub folders: BTreeMap<String, Vec<String>>,
     /// The spec's objects: the bucket's name in S3 and the key, to the name in the spec.
     pub objects: BTreeMap<(String, String), String>,
+    /// The folders in which pipelines have their code, with the spec's pipelines.
+    pub code: BTreeMap<CodeFolder, BTreeSet<String>>,
     /// The spec's EMR security configurations, by their names in the stack: looked for one by one where a cloud cannot
     /// list them.
     pub security_configurations: Vec<String>,

@@ -10,6 +10,7 @@ mod local;
 mod open;
 mod output;
 mod pages;
+mod pipeline;
 mod plan;
 mod planfile;
 mod reach;
@@ -131,6 +132,8 @@ enum Verb {
     Cp(cp::Cp),
     /// Opens a host's page here: luigi's, Airflow's.
     Open(open::Open),
+    /// Pipelines: code that runs on the stack.
+    Pipeline(pipeline::Pipeline),
     /// Prints the JSON Schema of the spec, for editors.
     Schema(schema::Schema),
     /// Prints a completion script for a shell.
@@ -157,6 +160,7 @@ impl Cli {
             Verb::Ssh(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Cp(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Open(verb) => Box::pin(verb.run(&globals)).await,
+            Verb::Pipeline(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Schema(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),
             Verb::Local(verb) => Box::pin(verb.run(&globals)).await,

@@ -254,6 +254,11 @@ impl Session {
         Ok(())
     }
 
+    /// Has a version of a pipeline other than what its template holds now.
+    pub fn release(&mut self, pipeline: &str, release: stacks::pipeline::Release) {
+        self.intent.releases.insert(pipeline.to_owned(), release);
+    }
+
     /// The flags to repeat in a command that the user is advised to run next.
     pub fn flags(&self) -> &str {
         &self.flags

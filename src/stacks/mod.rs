@@ -5,12 +5,15 @@
 //! the plan shows them.
 
 mod access;
+mod archive;
 mod cluster;
 mod grants;
 mod hosts;
 mod network;
 mod nodes;
 mod people;
+pub mod pipeline;
+pub mod pipeline_host;
 pub mod services;
 mod storage;
 
@@ -48,6 +51,7 @@ pub fn names(spec: &Spec, account: &str, secrets: PathBuf) -> Names {
         identities: identities(spec, account),
         security_configurations: vec![cluster::SECURITY.to_owned()],
         secrets,
+        code: pipeline::names(spec, account),
         ..storage::names(spec, account)
     }
 }
@@ -71,6 +75,8 @@ pub struct Intent {
     pub rotate: BTreeSet<String>,
     /// Whether what is on the hosts belongs to it.
     pub hosts: bool,
+    /// Versions of pipelines other than what their templates hold now, by pipeline.
+    pub releases: BTreeMap<String, pipeline::Release>,
 }
 
 /// Everything that the spec asks for, given what is known to exist: a cluster that was started on demand stays until
@@ -93,10 +99,12 @@ pub async fn build(spec: &Spec, names: &Names, intent: &Intent, known: &Inventor
         roles: BTreeMap::new(),
         profiles: BTreeMap::new(),
         instances: BTreeMap::new(),
+        releases: BTreeMap::new(),
     };
     stack.network();
     stack.access()?;
     stack.storage().await?;
+    stack.pipelines()?;
     stack.hosts();
     stack.cluster();
     stack.on_hosts()?;
@@ -123,6 +131,8 @@ struct Stack<'a> {
     roles: BTreeMap<String, Ref<IamRole>>,
     profiles: BTreeMap<String, Ref<InstanceProfile>>,
     instances: BTreeMap<String, Ref<Instance>>,
+    /// The versions of pipelines that are to be current.
+    releases: pipeline_host::Releases,
 }
 
 impl Stack<'_> {

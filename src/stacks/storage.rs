@@ -7,7 +7,7 @@ use anyhow::Context;
 use super::{Stack, origin};
 use crate::{
     cloud::Names,
-    resources::{Bucket, BucketEncryption, BucketFolder, BucketObject, LifecycleRule, sha256_of},
+    resources::{Bucket, BucketEncryption, BucketFolder, BucketObject, Content, LifecycleRule, sha256_of},
     spec::{self, Encryption, FilePath, Script, Span, Spec},
 };
 
@@ -106,8 +106,8 @@ impl Stack<'_> {
             let Upload { address, bucket, bucket_name, key, source, span } = upload;
             let sha256 = sha256_of(source).await.with_context(|| format!("asked for at {span}"))?;
             let bucket = self.buckets[bucket].clone();
-            let source = source.to_owned();
-            let resource = BucketObject { bucket, bucket_name, key, source, sha256, content_type: None };
+            let content = Content::File(source.to_owned());
+            let resource = BucketObject { bucket, bucket_name, key, content, sha256, content_type: None };
             self.graph.add_at(origin(span), address, resource);
         }
         Ok(())

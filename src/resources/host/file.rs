@@ -22,6 +22,9 @@ pub struct HostFile {
     /// What is in it; shown by its checksum.
     #[serde(skip)]
     pub content: String,
+    /// Whether it is a secret, of which not even a checksum is shown.
+    #[serde(skip)]
+    pub secret: bool,
     /// Its permissions: `644`.
     pub mode: String,
     /// Whose it is: `root:root`.
@@ -40,7 +43,8 @@ pub struct HostFileObserved {
     pub name: String,
     /// Where it is.
     pub path: String,
-    /// The SHA-256 of what is in it; nothing where it is gone.
+    /// The SHA-256 of what is in it; nothing where it is gone. Not shown: it may be a secret's.
+    #[serde(skip)]
     pub sha256: String,
     /// Its permissions.
     pub mode: String,
@@ -98,7 +102,7 @@ impl Resource<Cloud> for HostFile {
     }
 
     fn diff(&self, observed: &HostFileObserved, _: &Inventory) -> Diff {
-        let Self { on: _, path, content, mode, owner, needs: _ } = self;
+        let Self { on: _, path, content, secret, mode, owner, needs: _ } = self;
         let mut diff = Diff::default();
         if observed.sha256.is_empty() {
             diff.push("file", json!("missing"), json!(path), Effect::InPlace);
@@ -106,7 +110,9 @@ impl Resource<Cloud> for HostFile {
         }
         let short = |sum: &str| format!("sha256 {}…", sum.get(..12).unwrap_or(sum));
         let wanted = sha256(content);
-        if observed.sha256 != wanted {
+        if observed.sha256 != wanted && *secret {
+            diff.push("content", json!("another secret"), json!("the present one"), Effect::InPlace);
+        } else if observed.sha256 != wanted {
             diff.push("content", json!(short(&observed.sha256)), json!(short(&wanted)), Effect::InPlace);
         }
         diff.fixed("path", &observed.path, path).field("mode", &observed.mode, mode).field(
@@ -118,7 +124,7 @@ impl Resource<Cloud> for HostFile {
     }
 
     async fn create(&self, cx: &StepContext<'_, Cloud>) -> Result<HostFileObserved> {
-        let Self { on, path, content, mode, owner, needs } = self;
+        let Self { on, path, content, secret: _, mode, owner, needs } = self;
         let address = cx.address().clone();
         let name = split(&address.name).1.to_owned();
         // A text without a line's end at its end could not be told from one with.

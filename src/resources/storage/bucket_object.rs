@@ -4,20 +4,18 @@
 //! somebody overwrote, even with the same metadata, shows as drift. Deleting it deletes all of its versions, so that
 //! its bucket can go.
 
-use std::path::PathBuf;
-
 use aws_sdk_s3::{operation::head_object::HeadObjectOutput, types::ChecksumMode};
 use engine::{Address, Diff, Effect, Identity, Inventory, Ref, Resource, Result, StepContext};
-use futures::future::try_join_all;
+use futures::future::{try_join, try_join_all};
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::json;
 
 use super::{
     Bucket, bucket_contents as contents,
-    upload::{self, Upload},
+    upload::{self, Content, Upload},
 };
-use crate::cloud::{Cloud, CloudError, Explain};
+use crate::cloud::{Cloud, CloudError, Explain, missing_is_none};
 
 /// Says which stack the object belongs to.
 const STACK: &str = "infra-stack";
@@ -39,8 +37,9 @@ pub struct BucketObject {
     pub bucket_name: String,
     /// The key.
     pub key: String,
-    /// The file that is uploaded.
-    pub source: PathBuf,
+    /// What is uploaded; shown by its checksum.
+    #[serde(skip)]
+    pub content: Content,
     /// The file's SHA-256 in hexadecimal; see [`sha256_of`](super::sha256_of).
     pub sha256: String,
     /// The media type; `binary/octet-stream` where nothing is said.
@@ -77,7 +76,7 @@ impl Resource<Cloud> for BucketObject {
     type Observed = BucketObjectObserved;
 
     fn refs(&self) -> Vec<&Address> {
-        let Self { bucket, bucket_name: _, key: _, source: _, sha256: _, content_type: _ } = self;
+        let Self { bucket, bucket_name: _, key: _, content: _, sha256: _, content_type: _ } = self;
         vec![bucket.address()]
     }
 
@@ -87,7 +86,8 @@ impl Resource<Cloud> for BucketObject {
         let reads = wanted.map(|((bucket, key), name)| async move {
             anyhow::Ok(read(cloud, bucket, key, name).await?.map(|observed| (name.clone(), observed)))
         });
-        Ok(try_join_all(reads).await?.into_iter().flatten().collect())
+        let (single, code) = try_join(try_join_all(reads), code(cloud, &ours)).await?;
+        Ok(single.into_iter().flatten().chain(code).collect())
     }
 
     fn id(observed: &BucketObjectObserved) -> String {
@@ -95,10 +95,13 @@ impl Resource<Cloud> for BucketObject {
     }
 
     fn diff(&self, observed: &BucketObjectObserved, known: &Inventory) -> Diff {
-        let Self { bucket, bucket_name: _, key, source: _, sha256, content_type } = self;
+        let Self { bucket, bucket_name: _, key, content, sha256, content_type } = self;
         let mut diff = Diff::default();
         let name = known.get(bucket).map(|bucket| bucket.name.as_str());
         diff.fixed_link("bucket", &observed.bucket, name, bucket).fixed("key", &observed.key, key);
+        if matches!(content, Content::AsItIs) {
+            return diff;
+        }
         if observed.sha256.as_ref() != Some(sha256) {
             diff.push("sha256", json!(observed.sha256), json!(sha256), Effect::InPlace);
         }
@@ -115,9 +118,9 @@ impl Resource<Cloud> for BucketObject {
     }
 
     async fn create(&self, cx: &StepContext<'_, Cloud>) -> Result<BucketObjectObserved> {
-        let Self { bucket: _, bucket_name, key, source, sha256, content_type } = self;
+        let Self { bucket: _, bucket_name, key, content, sha256, content_type } = self;
         let (stack, address) = (ascii(&cx.world.names.stack), ascii(&cx.address().to_string()));
-        let upload = Upload::of(source, sha256).await?;
+        let upload = Upload::of(content, sha256).await?;
         let metadata = [(STACK, &stack), (ADDRESS, &address), (SHA256, sha256), (CHECKSUM, &upload.checksum)];
         upload.send(cx, bucket_name, key, content_type.as_deref().unwrap_or(UNTYPED), &metadata).await?;
         Ok(BucketObjectObserved {
@@ -152,6 +155,45 @@ impl Resource<Cloud> for BucketObject {
             result => result.map(drop),
         }
     }
+}
+
+/// The files of pipelines' versions. What a pointer vouches for is not asked for one by one.
+async fn code(cloud: &Cloud, ours: &(impl Fn(&str) -> bool + Sync)) -> Result<Vec<(String, BucketObjectObserved)>> {
+    let code = cloud.code(ours).await?;
+    let reads = code.files.iter().map(|file| async move {
+        let bucket = &file.at.bucket;
+        let name = format!("{}/{}", cloud.names.buckets.get(bucket).map_or("", String::as_str), file.key);
+        if let Some(Some(sha256)) = &file.known {
+            let address = ascii(&Address::new(BucketObject::KIND, name.as_str()).to_string());
+            let observed = BucketObjectObserved {
+                bucket: bucket.clone(),
+                key: file.key.clone(),
+                sha256: Some(sha256.clone()),
+                content_type: UNTYPED.to_owned(),
+                ours: true,
+                address: Some(address.clone()),
+                wanted_address: address,
+            };
+            return anyhow::Ok(Some((name, observed)));
+        }
+        let observed = read(cloud, bucket, &file.key, &name).await?;
+        // Somebody's own file among ours is left alone.
+        let observed = observed.filter(|observed| observed.ours || file.known.is_some());
+        Ok(observed.map(|observed| (name, observed)))
+    });
+    Ok(try_join_all(reads).await?.into_iter().flatten().collect())
+}
+
+/// The checksum of an object of the stack's that is still what was uploaded, and its entity tag; nothing for any other.
+pub(super) async fn verified(cloud: &Cloud, bucket: &str, key: &str) -> Result<Option<(String, String)>> {
+    let request = cloud.clients.s3.head_object().bucket(bucket).key(key).checksum_mode(ChecksumMode::Enabled);
+    let Some(head) = missing_is_none(request.send().await.explain("s3:GetObject"), &["NotFound", "NoSuchKey", "404"])?
+    else {
+        return Ok(None);
+    };
+    let ours = head.metadata().and_then(|metadata| metadata.get(STACK)) == Some(&ascii(&cloud.names.stack));
+    let tag = head.e_tag().unwrap_or_default().trim_matches('"').to_owned();
+    Ok(sha256(&head).filter(|_| ours).map(|sha256| (sha256, tag)))
 }
 
 /// Metadata travel as headers.
