@@ -89,6 +89,13 @@ impl From<engine::ObserveError> for Failure {
         };
         let failure = Self::from(anyhow::Error::from(error));
         let Some((address, id)) = example else { return failure };
+        if address.starts_with("emr_cluster/") {
+            return failure
+                .hint(format!(
+                    "end the one that is not wanted, for instance `aws emr terminate-clusters --cluster-ids {id}`"
+                ))
+                .hint("`infra cluster down --all` ends all of them");
+        }
         failure
             .hint("`infra status` lists them all; keep the one of each that the others refer to")
             .hint(format!(

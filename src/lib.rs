@@ -3,6 +3,7 @@
 //! The way through, with who may know whom, is drawn in ARCHITECTURE.md.
 
 pub mod cloud;
+pub mod cluster;
 pub mod commands;
 pub mod credentials;
 pub mod error;

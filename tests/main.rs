@@ -2,6 +2,7 @@
 
 mod calls;
 mod cli;
+mod cluster;
 mod crash;
 mod hosts;
 mod kinds;

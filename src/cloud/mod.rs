@@ -71,6 +71,8 @@ pub struct Cloud {
     pub hosts: Hosts,
     /// Whether a bucket that is deleted may take what is in it along.
     pub empty_buckets: bool,
+    /// Whether a cluster may be ended although it is protected from that.
+    pub unprotect_clusters: bool,
     strangers: Arc<Strangers>,
     journal: Arc<Journal>,
 }
@@ -85,6 +87,7 @@ impl Cloud {
             reads: Arc::default(),
             hosts: Hosts::default(),
             empty_buckets: false,
+            unprotect_clusters: false,
             strangers: Arc::default(),
             journal: Arc::new(journal),
         }
@@ -94,6 +97,12 @@ impl Cloud {
     #[must_use]
     pub fn with_empty_buckets(self, empty_buckets: bool) -> Self {
         Self { empty_buckets, ..self }
+    }
+
+    /// The same view, with leave or not to end a cluster that is protected from that.
+    #[must_use]
+    pub fn with_unprotected_clusters(self, unprotect_clusters: bool) -> Self {
+        Self { unprotect_clusters, ..self }
     }
 
     /// The same view, with the stack's hosts.

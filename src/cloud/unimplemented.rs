@@ -1,8 +1,8 @@
 //! Operations that an emulator may lack, and requests that must be sent once.
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
-use aws_sdk_emr::config::{Builder, retry::RetryConfig};
+use aws_sdk_emr::config::{Builder, retry::RetryConfig, timeout::TimeoutConfig};
 use tokio::time::Instant;
 
 use super::{Cloud, CloudError};
@@ -16,9 +16,11 @@ impl CloudError {
 }
 
 /// A configuration for one EMR request that the SDK does not repeat: for creates without a client token, and for
-/// operations that an emulator may lack, whose answer looks like one worth repeating.
+/// operations that an emulator may lack, whose answer looks like one worth repeating. An answer that never comes is an
+/// error after a while, as the SDK would wait for it for ever.
 pub fn emr_once() -> Builder {
-    Builder::new().retry_config(RetryConfig::disabled())
+    let timeouts = TimeoutConfig::builder().operation_timeout(Duration::from_mins(1));
+    Builder::new().retry_config(RetryConfig::disabled()).timeout_config(timeouts.build())
 }
 
 impl Cloud {

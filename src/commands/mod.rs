@@ -2,6 +2,7 @@
 
 mod adopt;
 mod apply;
+mod cluster;
 mod completions;
 mod cp;
 mod destroy;
@@ -124,6 +125,8 @@ enum Verb {
     Output(output::Output),
     /// Takes over an object that exists, by tagging it.
     Adopt(adopt::Adopt),
+    /// The cluster: up, down, and what runs on it.
+    Cluster(cluster::Cluster),
     /// People with logins on the hosts.
     Users(users::Users),
     /// Logs in on a host, or runs a command there.
@@ -156,6 +159,7 @@ impl Cli {
             Verb::Status(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Output(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Adopt(verb) => Box::pin(verb.run(&globals)).await,
+            Verb::Cluster(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Users(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Ssh(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Cp(verb) => Box::pin(verb.run(&globals)).await,

@@ -55,20 +55,20 @@ async fn stopped_twice(mut stops: Stops, cancel: &CancellationToken, events: &Ev
 
 /// Ctrl-C and the termination signal. From when this exists on, neither ends the program by itself.
 #[cfg(unix)]
-struct Stops {
+pub(super) struct Stops {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
 impl Stops {
-    fn listen() -> Result<Self> {
+    pub(super) fn listen() -> Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         let listen = |kind| signal(kind).context("cannot listen for Ctrl-C");
         Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
     }
 
-    async fn next(&mut self) {
+    pub(super) async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
@@ -77,15 +77,15 @@ impl Stops {
 }
 
 #[cfg(not(unix))]
-struct Stops;
+pub(super) struct Stops;
 
 #[cfg(not(unix))]
 impl Stops {
-    fn listen() -> Result<Self> {
+    pub(super) fn listen() -> Result<Self> {
         Ok(Self)
     }
 
-    async fn next(&mut self) {
+    pub(super) async fn next(&mut self) {
         let _ = tokio::signal::ctrl_c().await;
     }
 }
@@ -168,5 +168,14 @@ pub async fn unless_stopped<T>(work: impl Future<Output = Result<T>>) -> Result<
             ui::say("");
             Err(Failure::cancelled("stopped; nothing was changed"))
         }
+    }
+}
+
+/// Does `work`, which only looks, unless a Ctrl-C comes first.
+pub async fn unless_stopped_reading<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let mut stops = Stops::listen()?;
+    tokio::select! {
+        result = work => result,
+        () = stops.next() => Err(Failure::cancelled("stopped")),
     }
 }

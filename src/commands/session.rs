@@ -14,9 +14,9 @@ use crate::{
     error::{Failure, Result},
     hosts::{Access, Gateway, Hosts},
     local,
-    resources::{self, KeyPair, REGISTRY},
+    resources::{self, EmrCluster, KeyPair, REGISTRY},
     spec::{self, KeySource, LoadOptions, Place, Spec},
-    stacks::{self, Intent},
+    stacks::{self, ClusterWish, Intent},
     ui::{self, plan::Heading},
     workspace::{Lock, Workspace},
 };
@@ -61,6 +61,8 @@ pub enum Scope {
     People,
     /// Where hosts are: what it takes to log in on them.
     Reach,
+    /// The cluster alone.
+    Cluster,
 }
 
 /// Finds and reads the spec; asks nobody.
@@ -131,7 +133,7 @@ impl Session {
         let target = if globals.local { local::ensure_up(&workspace).await? } else { Target::Aws };
         let on_aws = match scope {
             Scope::People => spec.hosts.values().any(|host| host.users.is_some() && host.instance().is_some()),
-            Scope::Platform | Scope::Cloud => spec.needs_aws(),
+            Scope::Platform | Scope::Cloud | Scope::Cluster => spec.needs_aws(),
             Scope::Reach => spec.hosts.values().any(|host| host.instance().is_some()),
         };
         let connection: Connection = if on_aws { connect(&target, &spec.region).await? } else { offline(&spec.region) };
@@ -152,7 +154,7 @@ impl Session {
         let names = stacks::names(&spec, &connection.account, secrets);
         let mut notes = Vec::new();
         let with_hosts = match scope {
-            Scope::Cloud => false,
+            Scope::Cloud | Scope::Cluster => false,
             Scope::Reach => must_reach_hosts(globals, &spec, &target)?,
             Scope::Platform | Scope::People => reaches_hosts(globals, &spec, &target, &mut notes),
         };
@@ -259,6 +261,11 @@ impl Session {
         self.intent.releases.insert(pipeline.to_owned(), release);
     }
 
+    /// Says what is to become of the cluster, beyond what the spec says.
+    pub fn wish(&mut self, cluster: ClusterWish) {
+        self.intent.cluster = cluster;
+    }
+
     /// The flags to repeat in a command that the user is advised to run next.
     pub fn flags(&self) -> &str {
         &self.flags
@@ -304,6 +311,7 @@ fn kinds(scope: Scope, on_aws: bool) -> Vec<Kind<Cloud>> {
         Scope::Platform | Scope::Cloud if on_aws => REGISTRY.clone(),
         Scope::Platform | Scope::Cloud => resources::host_kinds(),
         Scope::Reach => REGISTRY.iter().filter(|kind| on_aws && located.contains(&kind.name)).copied().collect(),
+        Scope::Cluster => REGISTRY.iter().filter(|kind| on_aws && kind.name == EmrCluster::KIND).copied().collect(),
         Scope::People => {
             let wanted = |kind: &&Kind<Cloud>| people.contains(&kind.name) || on_aws && located.contains(&kind.name);
             REGISTRY.iter().filter(wanted).copied().collect()

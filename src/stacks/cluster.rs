@@ -8,19 +8,33 @@ use serde_json::{Value, json};
 use super::{
     Stack,
     hosts::{MASTER, NODES, everywhere, tcp},
-    nodes, origin, storage,
+    nodes::{self, Sizes},
+    origin, storage,
 };
 use crate::{
     cloud::Cloud,
     resources::{
-        BootstrapAction, ClusterConfiguration, EmrCluster, EmrClusterObserved, EmrSecurityConfiguration, Peer, Rule,
-        SecurityGroupRules,
+        BootstrapAction, ClusterConfiguration, EmrCluster, EmrSecurityConfiguration, Peer, Rule, SecurityGroupRules,
     },
     spec::{self, Encryption, Release, Route, Script, Start},
 };
 
 /// The cluster's name in the graph.
 pub const CLUSTER: &str = "main";
+/// What is to become of the cluster, beyond what the spec says.
+#[derive(Clone, Debug, Default)]
+pub enum ClusterWish {
+    /// As the spec says: with `start: with-apply` there is one; otherwise it stays as it is, there or not.
+    #[default]
+    AsSpecified,
+    /// There is one.
+    Up,
+    /// There is none.
+    Down,
+    /// The one that lives has groups of these sizes, and stays as it is for the rest.
+    Sizes(Sizes),
+}
+
 /// The name of its security configuration in the graph.
 pub(super) const SECURITY: &str = "cluster";
 /// The group through which EMR itself reaches a private subnet.
@@ -89,8 +103,8 @@ impl Stack<'_> {
         all
     }
 
-    /// Adds the cluster's security configuration; and the cluster, where `apply` starts it or it lives already: an
-    /// on-demand cluster that was left out would be an orphan, one that was put in would be started.
+    /// Adds the cluster's security configuration; and the cluster, where it is wished for, or `apply` starts it, or it
+    /// lives already: an on-demand cluster that was left out would be an orphan, one that was put in would be started.
     pub(super) fn cluster(&mut self) {
         let Some(cluster) = &self.spec.cluster else { return };
         let security = cluster.security.needs_configuration().then(|| {
@@ -101,11 +115,18 @@ impl Stack<'_> {
             };
             self.graph.add_at(origin(&cluster.security.span), SECURITY, resource)
         });
-        let lives = self.known.find::<Cloud, EmrCluster>(CLUSTER).is_some_and(EmrClusterObserved::is_live);
-        if *cluster.start == Start::WithApply || lives {
-            let resource = self.emr_cluster(cluster, security);
-            self.graph.add_at(origin(&cluster.span), CLUSTER, resource);
+        let living = self.known.find::<Cloud, EmrCluster>(CLUSTER).filter(|found| found.is_live());
+        let mut resource = self.emr_cluster(cluster, security);
+        match (&self.intent.cluster, living) {
+            (ClusterWish::Up, _) | (ClusterWish::AsSpecified, Some(_)) => {}
+            (ClusterWish::AsSpecified, None) if *cluster.start == Start::WithApply => {}
+            (ClusterWish::AsSpecified | ClusterWish::Sizes(_), None) | (ClusterWish::Down, _) => return,
+            (ClusterWish::Sizes(sizes), Some(living)) => {
+                resource.nodes = nodes::resized(&living.nodes, sizes, &resource.nodes);
+                resource.sizes_only = true;
+            }
         }
+        self.graph.add_at(origin(&cluster.span), CLUSTER, resource);
     }
 
     fn emr_cluster(&self, cluster: &spec::Cluster, security: Option<Ref<EmrSecurityConfiguration>>) -> EmrCluster {
@@ -145,6 +166,7 @@ impl Stack<'_> {
             root_disk_gib: cluster.root_disk_gib.as_ref().map(|gib| gib.value),
             visible: *cluster.visible,
             start_deadline: *cluster.start_deadline,
+            sizes_only: false,
             after,
             tags: self.tags::<EmrCluster>(CLUSTER),
         }

@@ -17,7 +17,8 @@ pub mod pipeline_host;
 pub mod services;
 mod storage;
 
-pub use cluster::CLUSTER;
+pub use cluster::{CLUSTER, ClusterWish};
+pub use nodes::{Part, Sizes};
 pub use people::places;
 
 use std::{
@@ -77,6 +78,8 @@ pub struct Intent {
     pub hosts: bool,
     /// Versions of pipelines other than what their templates hold now, by pipeline.
     pub releases: BTreeMap<String, pipeline::Release>,
+    /// What is to become of the cluster.
+    pub cluster: ClusterWish,
 }
 
 /// Everything that the spec asks for, given what is known to exist: a cluster that was started on demand stays until

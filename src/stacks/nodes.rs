@@ -1,8 +1,11 @@
-//! The spec's words for machines, in the cluster's.
+//! The spec's words for machines, in the cluster's; and other sizes for the machines of one that lives.
+
+use std::collections::BTreeMap;
 
 use crate::{
     resources::{
-        ClusterNodes, FleetType, NodeDisk, NodeFleet, NodeGroup, NodeMarket, ScalingLimits, ScalingUnit, SpotFallback,
+        ClusterNodes, FleetObserved, FleetType, GroupObserved, NodeDisk, NodeFleet, NodeGroup, NodeMarket,
+        NodesObserved, ScalingLimits, ScalingUnit, SpotFallback,
     },
     spec::{self, Fallback, Market, Nodes},
 };
@@ -74,5 +77,111 @@ pub(super) fn scaling(limits: &spec::ManagedScaling) -> ScalingLimits {
         max: *max,
         max_on_demand: *max_on_demand,
         max_core: *max_core,
+    }
+}
+
+/// A number of a living cluster's machines that can change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// The core group's machines.
+    Core,
+    /// The task group's machines.
+    Task,
+    /// The core fleet's units on demand.
+    CoreOnDemand,
+    /// The core fleet's units of spot.
+    CoreSpot,
+    /// The task fleet's units on demand.
+    TaskOnDemand,
+    /// The task fleet's units of spot.
+    TaskSpot,
+}
+
+/// New sizes; what is not named stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Sizes {
+    /// How many of each.
+    pub counts: BTreeMap<Part, u32>,
+    /// The instance type of a task group that is added; the spec's, or else the core group's, unless said.
+    pub task_type: Option<String>,
+}
+
+/// The machines of a cluster that lives, in other sizes. What it lacks and is to have is taken from `specified`.
+pub(super) fn resized(living: &NodesObserved, sizes: &Sizes, specified: &ClusterNodes) -> ClusterNodes {
+    let size = |part: Part| sizes.counts.get(&part).copied();
+    match living {
+        NodesObserved::Groups(groups) => {
+            let of = |role: &str| groups.iter().filter(|group| group.role == role).max_by_key(|group| group.count);
+            let sized = |found: &GroupObserved, part| {
+                let group = as_it_is(found);
+                NodeGroup { count: size(part).unwrap_or(group.count), ..group }
+            };
+            let master = of("MASTER").map(as_it_is);
+            let core = of("CORE").map(|found| sized(found, Part::Core));
+            let task = of("TASK").map(|found| sized(found, Part::Task)).or_else(|| {
+                let count = size(Part::Task)?;
+                let said = match specified {
+                    ClusterNodes::Groups { task, .. } => task.clone(),
+                    ClusterNodes::Fleets { .. } => None,
+                };
+                let like_core = core.clone().or_else(|| master.clone());
+                let group = said.or_else(|| Some(NodeGroup { market: NodeMarket::OnDemand, ..like_core? }))?;
+                let instance_type = sizes.task_type.clone().unwrap_or_else(|| group.instance_type.clone());
+                Some(NodeGroup { instance_type, count, ..group })
+            });
+            match master {
+                Some(master) => ClusterNodes::Groups { master, core, task },
+                // Every cluster of groups has one: nothing is known that could be changed.
+                None => specified.clone(),
+            }
+        }
+        NodesObserved::Fleets(fleets) => {
+            let of = |role: &str| fleets.iter().find(|fleet| fleet.role == role).map(fleet_as_it_is);
+            let sized = |fleet: NodeFleet, on_demand, spot| NodeFleet {
+                on_demand: size(on_demand).unwrap_or(fleet.on_demand),
+                spot: size(spot).unwrap_or(fleet.spot),
+                ..fleet
+            };
+            let core = of("CORE").map(|fleet| sized(fleet, Part::CoreOnDemand, Part::CoreSpot));
+            let task = of("TASK").map(|fleet| sized(fleet, Part::TaskOnDemand, Part::TaskSpot)).or_else(|| {
+                let counts = (size(Part::TaskOnDemand), size(Part::TaskSpot));
+                let said = match specified {
+                    ClusterNodes::Fleets { task, .. } => task.clone(),
+                    ClusterNodes::Groups { .. } => None,
+                };
+                let (on_demand, spot) = (counts.0.unwrap_or(0), counts.1.unwrap_or(0));
+                let like = said.or_else(|| core.clone()).filter(|_| on_demand + spot > 0)?;
+                Some(NodeFleet { on_demand, spot, ..like })
+            });
+            match of("MASTER") {
+                Some(master) => ClusterNodes::Fleets { master, core, task },
+                None => specified.clone(),
+            }
+        }
+    }
+}
+
+/// The group, as the resource that it would be the object of.
+fn as_it_is(found: &GroupObserved) -> NodeGroup {
+    let GroupObserved { id: _, role: _, instance_type, count, running: _, market, disks: _ } = found;
+    NodeGroup { instance_type: instance_type.clone(), count: *count, market: market.clone(), disk: None }
+}
+
+/// The fleet, likewise.
+fn fleet_as_it_is(found: &FleetObserved) -> NodeFleet {
+    let FleetObserved { id: _, role: _, on_demand, spot, running: _, types, spot_rule } = found;
+    let kind = |kind: &crate::resources::FleetTypeObserved| FleetType {
+        instance_type: kind.instance_type.clone(),
+        weight: kind.weight,
+        max_price: kind.max_price.clone(),
+        disk: None,
+    };
+    let (spot_wait_minutes, fallback) = spot_rule.unwrap_or((20, SpotFallback::OnDemand));
+    NodeFleet {
+        on_demand: *on_demand,
+        spot: *spot,
+        types: types.iter().map(kind).collect(),
+        spot_wait_minutes,
+        fallback,
     }
 }

@@ -5,6 +5,7 @@ pub mod plan;
 pub mod progress;
 pub mod style;
 pub mod table;
+pub mod time;
 pub mod value;
 
 use std::io::Write;
@@ -16,6 +17,16 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     let mut out = anstream::stdout();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // A reader that went away (`infra plan | head`) is no reason to fail.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("cannot write the answer to stdout"),
+    }
+}
+
+/// Prints bytes as they are: a log, whose letters and colours are its own.
+pub fn pass(bytes: &[u8]) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        // As above.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         result => result.context("cannot write the answer to stdout"),
     }

@@ -5,7 +5,7 @@ use crate::support::{
     world::endpoint,
 };
 
-const VERBS: [&str; 15] = [
+const VERBS: [&str; 16] = [
     "validate",
     "plan",
     "apply",
@@ -14,6 +14,7 @@ const VERBS: [&str; 15] = [
     "status",
     "output",
     "adopt",
+    "cluster",
     "users",
     "ssh",
     "cp",

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    convert::Infallible,
+    io,
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -47,6 +47,7 @@ impl Traffic {
 struct State {
     silent: bool,
     silent_at: Option<&'static str>,
+    cut_at: Option<&'static str>,
     traffic: Traffic,
     first: Option<Instant>,
 }
@@ -81,8 +82,13 @@ impl Proxy {
         let upstream: SocketAddr = upstream.trim_start_matches("http://").parse().expect("an address and port");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let endpoint = format!("http://{}", listener.local_addr().expect("a bound address"));
-        let state =
-            Arc::new(Mutex::new(State { silent: false, silent_at: None, traffic: Traffic::default(), first: None }));
+        let state = Arc::new(Mutex::new(State {
+            silent: false,
+            silent_at: None,
+            cut_at: None,
+            traffic: Traffic::default(),
+            first: None,
+        }));
         let reached = Arc::new(Notify::new());
         let client: Client<HttpConnector, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
         let (shared, notify) = (Arc::clone(&state), Arc::clone(&reached));
@@ -107,6 +113,11 @@ impl Proxy {
         self.state.lock().expect("no test panics while it holds this").silent_at = Some(operation);
     }
 
+    /// Has requests of `operation` take effect in the cloud, and then breaks their connection off without an answer.
+    pub fn cut_at(&self, operation: &'static str) {
+        self.state.lock().expect("no test panics while it holds this").cut_at = Some(operation);
+    }
+
     /// What has passed so far.
     pub fn traffic(&self) -> Traffic {
         self.state.lock().expect("no test panics while it holds this").traffic.clone()
@@ -125,22 +136,23 @@ async fn pass(
     client: Client<HttpConnector, Full<Bytes>>,
     state: Arc<Mutex<State>>,
     reached: Arc<Notify>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> io::Result<Response<Full<Bytes>>> {
     let began = Instant::now();
     let (mut head, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     let asks_the_emulator_itself = path.starts_with("/infra-local/");
-    let (silent, first) = if asks_the_emulator_itself {
-        (false, began)
+    let (silent, cut, first) = if asks_the_emulator_itself {
+        (false, false, began)
     } else {
         let mut state = state.lock().expect("no test panics while it holds this");
         let operation = operation(&head, &body);
         state.traffic.calls += 1;
         state.silent |= behaviour.silent_from.is_some_and(|call| state.traffic.calls >= call);
         state.silent |= state.silent_at == Some(operation.as_str());
+        let cut = state.cut_at == Some(operation.as_str());
         *state.traffic.operations.entry(operation).or_default() += 1;
-        (state.silent, *state.first.get_or_insert(began))
+        (state.silent, cut, *state.first.get_or_insert(began))
     };
     head.uri = format!("http://{upstream}{path}").parse().expect("a path that arrived is a path that can be sent");
     let answer = client.request(Request::from_parts(head, Full::new(body))).await;
@@ -163,6 +175,9 @@ async fn pass(
     if silent {
         reached.notify_one();
         std::future::pending::<()>().await;
+    }
+    if cut {
+        return Err(io::Error::other("cut off"));
     }
     let span = (began - first, first.elapsed());
     state.lock().expect("no test panics while it holds this").traffic.spans.push(span);

@@ -73,6 +73,7 @@ pub(super) fn cluster(stack: &Stack, ground: &Ground) -> EmrCluster {
         root_disk_gib: Some(20),
         visible: true,
         start_deadline: Duration::from_mins(1),
+        sizes_only: false,
         after: vec![ground.routes.clone()],
         tags: tags::<EmrCluster>(stack, "main"),
     }

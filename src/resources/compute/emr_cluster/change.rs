@@ -104,7 +104,9 @@ async fn resize_groups(
     {
         changes.push(resize(group, task.count));
     }
-    changes.extend(compare::other_task_groups(from, task).map(|group| resize(group, 0)));
+    let others = compare::other_task_groups(from, task);
+    let unwanted = others.filter(|group| diff.touches(&format!("task_groups.{}", group.id)));
+    changes.extend(unwanted.map(|group| resize(group, 0)));
     if let Some(task) = task.filter(|_| diff.changes.iter().any(|change| change.field == "task")) {
         let request = cloud.clients.emr.add_instance_groups().job_flow_id(id);
         let request = request.instance_groups(requests::group(InstanceRoleType::Task, task));

@@ -95,6 +95,9 @@ pub struct EmrCluster {
     /// How long starting may take before it is a failure.
     #[serde(skip)]
     pub start_deadline: Duration,
+    /// Whether only the sizes of its groups are wished for, so that whatever else differs stays as it is.
+    #[serde(skip)]
+    pub sizes_only: bool,
     /// What else it needs to exist first: roles, profile, key pair, buckets, scripts, routes.
     #[serde(skip)]
     pub after: Vec<Address>,
@@ -149,6 +152,7 @@ impl Resource<Cloud> for EmrCluster {
             root_disk_gib: _,
             visible: _,
             start_deadline: _,
+            sizes_only: _,
             after,
             tags: _,
         } = self;
@@ -191,10 +195,17 @@ impl Resource<Cloud> for EmrCluster {
             root_disk_gib,
             visible,
             start_deadline: _,
+            sizes_only,
             after: _,
             tags,
         } = self;
         let mut diff = Diff::default();
+        if *sizes_only {
+            compare::nodes(&mut diff, &observed.nodes, nodes, false);
+            // Of several task groups the others are nobody's business here.
+            diff.changes.retain(|change| !change.field.starts_with("task_groups."));
+            return diff;
+        }
         if !observed.is_live() {
             diff.push("state", json!(observed.state), json!("ready"), Effect::Replaces);
             return diff;
@@ -241,7 +252,7 @@ impl Resource<Cloud> for EmrCluster {
             return None;
         }
         let tagged = observed.tags.get(PROTECT_TAG).is_some_and(|value| value == "true");
-        let reason = match (observed.termination_protection, tagged) {
+        let reason = match (observed.termination_protection && !observed.may_unprotect, tagged) {
             (true, _) => {
                 "termination protection is on. To let it go: set `termination_protection: false`, apply, then try again"
             }
@@ -288,6 +299,11 @@ impl Resource<Cloud> for EmrCluster {
     async fn delete(observed: &EmrClusterObserved, cx: &StepContext<'_, Cloud>) -> Result<()> {
         let (cloud, id) = (cx.world, &observed.id);
         if observed.is_live() {
+            if observed.termination_protection && observed.may_unprotect {
+                let request = cloud.clients.emr.set_termination_protection().job_flow_ids(id);
+                let request = request.termination_protected(false);
+                request.send().await.explain("elasticmapreduce:SetTerminationProtection")?;
+            }
             let request = cloud.clients.emr.terminate_job_flows().job_flow_ids(id);
             request.send().await.explain("elasticmapreduce:TerminateJobFlows")?;
         }
@@ -295,7 +311,7 @@ impl Resource<Cloud> for EmrCluster {
             let state = read::state(&read::describe(cloud, id).await?);
             Ok(state.starts_with("TERMINATED").then_some(()))
         };
-        cloud.wait(cx, format!("cluster {id} to end"), END_DEADLINE, look).await
+        cloud.wait(cx, format!("cluster {id} to end; its machines go first"), END_DEADLINE, look).await
     }
 }
 

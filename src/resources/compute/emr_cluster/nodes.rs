@@ -151,6 +151,8 @@ pub struct FleetObserved {
     pub on_demand: u32,
     /// Units of spot that were asked for.
     pub spot: u32,
+    /// Units that run, of both.
+    pub running: u32,
     /// Types with their weights and highest prices.
     pub types: Vec<FleetTypeObserved>,
     /// Minutes to wait for spot, and what happens then; nothing where no spot was asked for.
@@ -176,6 +178,14 @@ impl NodesObserved {
         match self {
             Self::Groups(groups) => groups.iter().map(|group| group.count).sum(),
             Self::Fleets(fleets) => fleets.iter().map(|fleet| fleet.on_demand + fleet.spot).sum(),
+        }
+    }
+
+    /// How many of them run.
+    pub fn running(&self) -> u32 {
+        match self {
+            Self::Groups(groups) => groups.iter().map(|group| group.running).sum(),
+            Self::Fleets(fleets) => fleets.iter().map(|fleet| fleet.running).sum(),
         }
     }
 }
@@ -214,6 +224,7 @@ pub(super) fn read_fleet(fleet: &InstanceFleet) -> FleetObserved {
         role: text(fleet.instance_fleet_type().map(aws_sdk_emr::types::InstanceFleetType::as_str)),
         on_demand: number(fleet.target_on_demand_capacity()),
         spot: number(fleet.target_spot_capacity()),
+        running: number(fleet.provisioned_on_demand_capacity()) + number(fleet.provisioned_spot_capacity()),
         types: types.collect(),
         spot_rule: rule,
     }

@@ -18,6 +18,8 @@ pub struct EmrClusterObserved {
     pub state: String,
     /// When it was asked for, in seconds since 1970.
     pub created: Option<i64>,
+    /// When it could work for the first time, likewise.
+    pub ready: Option<i64>,
     /// EMR's release.
     pub release: String,
     /// Applications.
@@ -54,6 +56,9 @@ pub struct EmrClusterObserved {
     pub auto_termination: Option<u64>,
     /// Whether it is protected.
     pub termination_protection: bool,
+    /// Leave to end it although it is protected: the user's, not EMR's.
+    #[serde(skip)]
+    pub may_unprotect: bool,
     /// Size of the root disks.
     pub root_disk_gib: Option<u32>,
     /// Whether all users see it.

@@ -85,6 +85,7 @@ pub(super) async fn read(cloud: &Cloud, cluster: Cluster) -> Result<EmrClusterOb
         name: text(cluster.name()),
         state: state(&cluster),
         created: timeline.and_then(|line| line.creation_date_time()).map(aws_smithy_types::DateTime::secs),
+        ready: timeline.and_then(|line| line.ready_date_time()).map(aws_smithy_types::DateTime::secs),
         release,
         applications: cluster.applications().iter().filter_map(|of| of.name()).map(str::to_owned).collect(),
         subnet: text(machine(Ec2InstanceAttributes::ec2_subnet_id)),
@@ -105,6 +106,7 @@ pub(super) async fn read(cloud: &Cloud, cluster: Cluster) -> Result<EmrClusterOb
         managed_scaling,
         auto_termination,
         termination_protection: cluster.termination_protected().unwrap_or(false),
+        may_unprotect: cloud.unprotect_clusters,
         root_disk_gib: count(cluster.ebs_root_volume_size()),
         visible: cluster.visible_to_all_users().unwrap_or(true),
         keep_alive: !cluster.auto_terminate().unwrap_or(false),
@@ -124,7 +126,7 @@ fn tags(cluster: &Cluster) -> Tags {
     own.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
-async fn nodes(cloud: &Cloud, cluster: &Cluster) -> Result<NodesObserved> {
+pub(super) async fn nodes(cloud: &Cloud, cluster: &Cluster) -> Result<NodesObserved> {
     let (emr, id) = (&cloud.clients.emr, cluster.id().unwrap_or_default());
     if cluster.instance_collection_type() == Some(&InstanceCollectionType::InstanceFleet) {
         let pages = emr.list_instance_fleets().cluster_id(id).into_paginator().items().send();

@@ -104,7 +104,11 @@ fn instances(cluster: &EmrCluster, cx: &StepContext<'_, Cloud>) -> Result<JobFlo
     Ok(request.build())
 }
 
-/// Waits until the cluster can work, telling every state that it passes through, and for how long it has lasted.
+/// How often it is told that nothing has changed.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Waits until the cluster can work, telling every state that it passes through, for how long it has lasted, and the
+/// nodes as they come.
 pub(super) async fn until_ready(
     id: &str,
     deadline: Duration,
@@ -112,7 +116,7 @@ pub(super) async fn until_ready(
 ) -> Result<EmrClusterObserved> {
     let cloud = cx.world;
     let begin = Instant::now();
-    let told = Mutex::new(String::new());
+    let told = Mutex::new((String::new(), begin));
     let (told, deadline_words) = (&told, format!("cluster {id} to be ready"));
     let look = || async move {
         let cluster = cloud.settle_while(is_unknown, || read::describe(cloud, id)).await?;
@@ -124,11 +128,15 @@ pub(super) async fn until_ready(
             }
             _ => {}
         }
+        // A count that EMR does not tell just now is no reason to stop waiting.
+        let nodes = read::nodes(cloud, &cluster).await.ok();
+        let nodes = nodes.map(|nodes| format!(", {} of {} nodes run", nodes.running(), nodes.wanted()));
+        let now = format!("{state}{}", nodes.unwrap_or_default());
         let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-        if *told != state {
+        if told.0 != now || told.1.elapsed() >= PATIENCE {
             let (elapsed, typical) = (begin.elapsed().as_secs(), EmrCluster::TYPICAL_SECONDS / 60);
-            cx.progress(format!("cluster {id} is {state} after {elapsed} s; typically ready within {typical} minutes"));
-            *told = state;
+            cx.progress(format!("cluster {id}: {now}, after {elapsed} s; typically ready within {typical} minutes"));
+            *told = (now, Instant::now());
         }
         Ok(None)
     };
