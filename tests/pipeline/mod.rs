@@ -2,6 +2,7 @@
 
 mod deploy;
 mod mistakes;
+mod run;
 
 use std::path::Path;
 
@@ -17,15 +18,20 @@ use crate::support::{
 struct Daily {
     project: Project,
     stack: String,
+    endpoint: String,
 }
 
 impl Daily {
     fn new() -> Self {
-        let (project, stack) = (Project::empty(&endpoint()), unique());
+        Self::at(&endpoint())
+    }
+
+    fn at(endpoint: &str) -> Self {
+        let (project, stack) = (Project::empty(endpoint), unique());
         let spec = std::fs::read_to_string(root().join("tests/cases/daily.yaml")).expect("the spec of these tests");
         project.write("infra/daily.yaml", &spec.replace("STACK", &stack));
         copy(&root().join("tests/cases/daily"), &project.path("templates/daily"));
-        Self { project, stack }
+        Self { project, stack, endpoint: endpoint.to_owned() }
     }
 
     fn local(&self, arguments: &[&str]) -> Run {
@@ -45,7 +51,7 @@ impl Daily {
     }
 
     fn aws(&self) -> Aws {
-        Aws::new(&endpoint(), "us-west-2")
+        Aws::new(&self.endpoint, "us-west-2")
     }
 
     fn bucket(&self) -> String {

@@ -3,6 +3,10 @@
 mod choose;
 mod deploy;
 mod destroy;
+mod follow;
+mod logs;
+mod run;
+mod status;
 
 use clap::{Args, Subcommand};
 
@@ -14,7 +18,10 @@ use crate::error::Result;
 #[command(after_help = "\
 Examples:
   infra pipeline deploy
-  infra pipeline deploy nyc311 --version 1a2b3c4d5e6f
+  infra pipeline run --date 2026-11-23
+  infra pipeline status
+  infra pipeline logs clean
+  infra pipeline deploy --version 1a2b3c4d5e6f   back to an earlier version
   infra pipeline destroy nyc311")]
 pub struct Pipeline {
     #[command(subcommand)]
@@ -25,6 +32,14 @@ pub struct Pipeline {
 enum Verb {
     /// Puts a pipeline's code where it runs.
     Deploy(deploy::Deploy),
+    /// Runs it for a day, or for each day of a range.
+    Run(run::Run),
+    /// Runs it for every day of a range that is not done.
+    Backfill(run::Backfill),
+    /// Shows which version is deployed, and what became of the last days.
+    Status(status::Status),
+    /// Prints what a job wrote.
+    Logs(logs::Logs),
     /// Takes a pipeline's code away; its data stay.
     Destroy(destroy::Destroy),
 }
@@ -34,6 +49,10 @@ impl Pipeline {
         let Self { verb } = self;
         match verb {
             Verb::Deploy(verb) => Box::pin(verb.run(globals)).await,
+            Verb::Run(verb) => Box::pin(verb.run(globals)).await,
+            Verb::Backfill(verb) => Box::pin(verb.run(globals)).await,
+            Verb::Status(verb) => Box::pin(verb.run(globals)).await,
+            Verb::Logs(verb) => Box::pin(verb.run(globals)).await,
             Verb::Destroy(verb) => Box::pin(verb.run(globals)).await,
         }
     }
