@@ -11,6 +11,7 @@ from pathlib import Path
 from infra_local import __version__, daemon
 from infra_local.bodies import keeper
 from infra_local.settings import SPEEDS, prepare_environment, settings
+from infra_local.spark import installation
 
 DEFAULT_PORT = 5566
 
@@ -43,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
             verb.add_argument("--lag", type=float, default=0.0, metavar="SECONDS", help="describes lag behind creates")
             verb.add_argument("--default-roles", choices=("assumed", "required"), default="assumed")
             verb.add_argument("--stock", action="store_true", help="unmodified moto")
+            verb.add_argument("--spark", action="store_true", help="really run the steps of clusters (needs Java)")
         if name == "up":
             verb.add_argument("--hosts", action="store_true", help="give its instances real bodies (Linux, root)")
         if name == "serve":
@@ -56,9 +58,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return _run(options)
-    except keeper.HostsError as error:
-        # The word is for programs: a test that cannot run says why.
-        print(json.dumps({"error": error.code, "message": str(error)}))
+    except (keeper.HostsError, installation.SparkError) as error:
+        # The words are for programs: a test that cannot run says why.
+        what = "spark" if isinstance(error, installation.SparkError) else "hosts"
+        print(json.dumps({"error": error.code, "of": what, "message": str(error)}))
         print(error, file=sys.stderr)
         return 1
     except daemon.DaemonError as error:
@@ -75,7 +78,8 @@ def _run(options: argparse.Namespace) -> int:
         settings.set_lag(options.lag)
         settings.set_default_roles(options.default_roles)
         # Without a home of its own it must not take the place of the daemon in the usual one.
-        return daemon.serve(home if options.home or not options.memory else None, options.port, options.memory)
+        place = home if options.home or not options.memory else None
+        return daemon.serve(place, options.port, options.memory, _spark(options))
     if options.verb == "up":
         return _up(options, home)
     if options.verb == "hosts":
@@ -104,18 +108,28 @@ def _say(text: str) -> None:
     print(json.dumps({"say": text}), flush=True)
 
 
+def _spark(options: argparse.Namespace) -> installation.Installation | None:
+    """The Spark that steps run on, installed where it is not; nothing where it is not asked for."""
+    if options.spark and options.stock:
+        raise installation.SparkError("stock", "stock moto runs no steps: leave out --stock or --spark")
+    return installation.ensure(_say) if options.spark else None
+
+
 def _up(options: argparse.Namespace, home: Path) -> int:
+    spark = _spark(options)
     if options.hosts:
         if options.stock:
             raise keeper.HostsError("stock", "stock moto has no hosts: leave out --stock or --hosts")
         keeper.prepare(home, _say)
     given = ["--port", str(options.port), "--speed", options.speed, "--lag", str(options.lag)]
     given += ["--default-roles", options.default_roles] + (["--stock"] if options.stock else [])
-    known, already = daemon.up(home, given)
+    known, already = daemon.up(home, given + (["--spark"] if spark else []))
     if already and known["stock"] != options.stock:
         raise daemon.DaemonError(
             f"a {'stock' if known['stock'] else 'strict'} cloud is up in {home}: end it first, or name another --home"
         )
+    if already and spark:
+        daemon.ask(known, "spark", {})
     hosts = {"hosts": keeper.up(home, known)} if options.hosts else {}
     print(json.dumps({**known, "already": already, **hosts}))
     return 0

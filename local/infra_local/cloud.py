@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -32,6 +34,8 @@ class Cloud:
         self.last_write = 0.0
         self.not_before = 0.0
         self.stopping = threading.Event()
+        self.endpoint = ""  # known once it listens
+        self.spark = None  # what carries out steps, where they are really run
         if not settings.stock:
             from infra_local import strict
 
@@ -81,8 +85,33 @@ class Cloud:
         now = time.time()
         self.not_before = now + _SHARE * (now - began)
 
+    def run_steps(self, installation=None) -> dict:
+        """From now on steps are really carried out."""
+        if settings.stock:
+            raise ValueError("stock moto runs no steps")
+        from infra_local.spark.installation import find
+        from infra_local.spark.runner import SparkRunner
+        from infra_local.strict import emr_steps
+
+        if not self.spark:
+            home = self.home or Path(tempfile.mkdtemp(prefix="infra-local-"))
+            self.spark = SparkRunner(installation or find(), home, self.endpoint)
+            with self.application.lock:
+                emr_steps.set_runner(self.spark)
+            registry.changed()
+        return {"spark": True}
+
+    def end_steps(self) -> None:
+        """What runs of them ends with the daemon; the next one finds that it did not come to its end."""
+        if self.spark:
+            self.spark.close()
+            if not self.home:
+                shutil.rmtree(self.spark.home.parent, ignore_errors=True)
+
     def reset(self) -> None:
         """An empty account again; speed and lag stay as they are."""
+        if self.spark:
+            self.spark.forget()
         with self.application.lock:
             clock.queue.clear()
             calls.reset()
@@ -124,6 +153,16 @@ class Cloud:
         with self.application.lock:
             return registry.status([w["instance"] for w in ec2_bodies.wanted() if w["running"]])
 
+    def yarn(self, cluster: str, what: str, states: str) -> dict | None:
+        """What YARN would say of a cluster's steps; its stand-in on the master asks."""
+        if settings.stock:
+            raise ValueError("stock moto runs no steps")
+        from infra_local.strict import emr_yarn
+
+        with self.application.lock:
+            clock.settle()
+            return emr_yarn.answer(cluster, what, states)
+
     def inject(self, given: dict) -> dict:
         if settings.stock:
             raise ValueError("stock moto has nothing to inject into; use /infra-local/fail")
@@ -143,4 +182,5 @@ class Cloud:
             "calls": calls.report()["total"],
             "failures_pending": len(calls.failures),
             "hosts": self.hosts(),
+            "spark": self.spark is not None,
         }

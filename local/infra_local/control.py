@@ -6,6 +6,7 @@ import json
 from urllib.parse import parse_qs
 
 from infra_local.calls import calls
+from infra_local.daemon import DaemonError
 from infra_local.settings import settings
 
 
@@ -18,7 +19,7 @@ def handle(cloud, method: str, path: str, query: str, body: bytes):
             raise ValueError("the body is a JSON object")
         given = {**asked, **given}
         result = _route(cloud, method, name, given)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, DaemonError) as error:
         return _json(400, {"error": str(error)})
     if result is None:
         return _json(404, {"error": f"no such endpoint: {method} /infra-local/{name}"})
@@ -33,6 +34,8 @@ def _route(cloud, method: str, name: str, given: dict):
         if _truthy(given.get("reset")):
             calls.reset()
         return report
+    if (method, name) == ("GET", "yarn"):
+        return cloud.yarn(given["cluster"], given.get("what", "apps"), given.get("states", ""))
     if (method, name) == ("GET", "bodies"):
         return cloud.wanted_bodies(int(given.get("after", -1)), float(given.get("wait", 0)))
     if method != "POST":
@@ -53,6 +56,8 @@ def _route(cloud, method: str, name: str, given: dict):
         return calls.fail(given)
     elif name == "bodies":
         return cloud.take_bodies(given)
+    elif name == "spark":
+        return cloud.run_steps()
     elif name == "inject":
         return cloud.inject(given)
     else:

@@ -134,7 +134,7 @@ def log_tail(home: Path, lines: int = 40) -> str:
         return "(no log)"
 
 
-def serve(home: Path | None, port: int, memory: bool) -> int:
+def serve(home: Path | None, port: int, memory: bool, spark=None) -> int:
     """Run in the foreground until SIGTERM or SIGINT, then save, unless everything is kept in memory.
 
     `home` is where daemon.json says how to reach it, with `memory` as without.
@@ -155,8 +155,11 @@ def serve(home: Path | None, port: int, memory: bool) -> int:
         return 1
     port = server.server_port
     os.environ["MOTO_PORT"] = str(port)
+    cloud.endpoint = f"http://127.0.0.1:{port}"
+    if spark:
+        cloud.run_steps(spark)
     known = {
-        "endpoint": f"http://127.0.0.1:{port}",
+        "endpoint": cloud.endpoint,
         "port": port,
         "pid": os.getpid(),
         "began": process_began(os.getpid()),
@@ -175,6 +178,7 @@ def serve(home: Path | None, port: int, memory: bool) -> int:
     stop.wait()
     cloud.stopping.set()
     server.shutdown()
+    cloud.end_steps()
     cloud.save()
     (home / _FILE).unlink(missing_ok=True)
     return 0

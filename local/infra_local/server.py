@@ -14,6 +14,7 @@ import sys
 import threading
 import traceback
 from http.server import HTTPServer
+from urllib.parse import urlsplit
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 
@@ -73,7 +74,11 @@ class Handler(MotoRequestHandler):
         body = self._read_body(environ)
         path = environ.get("PATH_INFO", "/")
         try:
-            if path.startswith("/infra-local/") or path == "/infra-local":
+            if self.server.cloud.spark and self._is_strangers():
+                # Whoever can add a step runs what they want as this user: no page in a browser may.
+                text = b"the local cloud runs steps, and answers no other site's pages\n"
+                status, headers, out = 403, [("Content-Type", "text/plain")], text
+            elif path.startswith("/infra-local/") or path == "/infra-local":
                 status, headers, out = control.handle(
                     self.server.cloud, self.command, path, environ["QUERY_STRING"], body
                 )
@@ -83,6 +88,11 @@ class Handler(MotoRequestHandler):
             log.error("%s %s failed:\n%s", self.command, path, traceback.format_exc())
             status, headers, out = 500, [("Content-Type", "text/plain")], traceback.format_exc().encode()
         self._answer(status, headers, out)
+
+    def _is_strangers(self) -> bool:
+        """Whether a page of somewhere else asks: browsers say so, and nothing else does."""
+        origin = self.headers.get("Origin")
+        return origin is not None and urlsplit(origin).hostname not in ("127.0.0.1", "localhost", "::1")
 
     def _aws(self, environ: dict, path: str, body: bytes):
         service, operation = identify(self.command, path, environ["QUERY_STRING"], self.headers, body)

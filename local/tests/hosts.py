@@ -63,6 +63,14 @@ class World:
     def _subnet(self, cidr: str) -> str:
         return self.ec2.create_subnet(VpcId=self.vpc, CidrBlock=cidr)["Subnet"]["SubnetId"]
 
+    def route_privately(self) -> None:
+        """Give the private subnet a way out, as EMR insists on one."""
+        address = self.ec2.allocate_address(Domain="vpc")["AllocationId"]
+        nat = self.ec2.create_nat_gateway(SubnetId=self.public, AllocationId=address)["NatGateway"]["NatGatewayId"]
+        table = self.ec2.create_route_table(VpcId=self.vpc)["RouteTable"]["RouteTableId"]
+        self.ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=nat)
+        self.ec2.associate_route_table(RouteTableId=table, SubnetId=self.private)
+
     def _group(self, name: str, **ssh_from) -> str:
         group = self.ec2.create_security_group(GroupName=name, Description="d", VpcId=self.vpc)["GroupId"]
         if ssh_from:

@@ -199,23 +199,6 @@ def test_off_and_on_again(world):
     assert world.ssh("ubuntu", world.bastion, "ls") == "kept"
 
 
-def test_clusters_nodes_have_no_hosts(world):
-    emr = world.cloud.client("emr")
-    emr.run_job_flow(
-        Name="c", ReleaseLabel="emr-5.29.0", ServiceRole="EMR_DefaultRole", JobFlowRole="EMR_EC2_DefaultRole",
-        Instances={"MasterInstanceType": "m5.xlarge", "InstanceCount": 1, "KeepJobFlowAliveWhenNoSteps": True, "Ec2SubnetId": world.public},
-    )  # fmt: skip
-    node_filter = [{"Name": "tag-key", "Values": ["aws:elasticmapreduce:job-flow-id"]}]
-    nodes = lambda: [  # noqa: E731
-        i["InstanceId"]
-        for r in world.ec2.describe_instances(Filters=node_filter)["Reservations"]
-        for i in r["Instances"]
-    ]
-    until(lambda: len(nodes()), [1])
-    world.until(nodes()[0], "running")
-    assert nodes()[0] not in world.hosts["ready"] + world.hosts["starting"]
-
-
 def test_a_terminated_instance_has_no_host(world):
     made = world.launch(world.private, world.inner, "debian-12-*")
     world.until(made, "running")

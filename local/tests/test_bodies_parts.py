@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import struct
 from pathlib import Path
 
 import pytest
 
-from infra_local.bodies import egress, gateway, image, relay, sources
+from infra_local.bodies import egress, gateway, image, names, relay, sources
 from infra_local.bodies.network import ruleset
 from infra_local.bodies.wanted import Rule, Wanted
 
@@ -16,9 +17,11 @@ pytestmark = pytest.mark.strict_only
 
 
 def host(instance: str, private: str, public: str | None, *rules: Rule) -> Wanted:
+    name = f"ip-{private.replace('.', '-')}.us-west-2.compute.internal"
+    outer = public and f"ec2-{public.replace('.', '-')}.us-west-2.compute.amazonaws.com"
     return Wanted(
-        instance, "us-west-2", "vpc-1", ("10.0.0.0/16",), "10.0.0.0/24", private, public, "ubuntu", "image", None, None,
-        True, 0, rules,
+        instance, "us-west-2", "vpc-1", ("10.0.0.0/16",), "10.0.0.0/24", private, public, name, outer, "ubuntu", "image",
+        None, None, True, 0, rules,
     )  # fmt: skip
 
 
@@ -38,6 +41,38 @@ def test_rules_are_the_security_groups():
     assert "policy drop" in text and "dnat to ip daddr map { 198.18.0.1 : 10.0.0.4 }" in text
     assert "10.0.1.4 :" not in text, "a private host has no address to be translated to"
     assert "{  }" not in ruleset([]) and "{  }" not in ruleset([inner])
+
+
+def asked(name: str, kind: int, number: int = 7) -> bytes:
+    labels = b"".join(bytes([len(part)]) + part.encode() for part in name.split("."))
+    return struct.pack(">HHHHHH", number, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">HH", kind, 1)
+
+
+def test_names_of_hosts_are_answered_and_no_others():
+    known = names.of([host("i-1", "10.0.0.4", "198.18.0.1"), host("i-2", "10.0.1.4", None)])
+    address, reverse, ipv6 = 1, 12, 28
+
+    def told(name: str, kind: int) -> tuple[int, bytes]:
+        question = asked(name, kind)
+        answer = names.answer(question, known)
+        number, flags, _, answers, _, _ = struct.unpack_from(">HHHHHH", answer)
+        assert number == 7 and flags & 0x8100 == 0x8100 and answer[12 : len(question)] == question[12:]
+        return flags & 15, answer[len(question) + 12 :] if answers else b""
+
+    assert told("ip-10-0-1-4.us-west-2.compute.internal", address) == (0, bytes([10, 0, 1, 4]))
+    assert told("IP-10-0-1-4.US-West-2.compute.internal", address) == (0, bytes([10, 0, 1, 4]))
+    assert told("ec2-198-18-0-1.us-west-2.compute.amazonaws.com", address) == (0, bytes([10, 0, 0, 4]))
+    assert told("ip-10-0-1-4.us-west-2.compute.internal", ipv6) == (0, b""), "known, with no such address"
+    assert told("ip-10-0-1-5.us-west-2.compute.internal", address) == (3, b"")
+    assert told("example.com", address) == (3, b"")
+    status, data = told("4.1.0.10.in-addr.arpa", reverse)
+    assert status == 0 and data.startswith(b"\x0bip-10-0-1-4\x09us-west-2")
+
+
+@pytest.mark.parametrize("packet", [b"", b"short", asked("a", 1)[:-3], asked("a", 1)[:12] + b"\xc0\x0c\0\1\0\1"])
+def test_a_broken_question_harms_nobody(packet):
+    answer = names.answer(packet, {"a": "10.0.0.1"})
+    assert answer is None if len(packet) < 12 else answer[3] & 15 == 1
 
 
 def test_only_debians_own_sources_are_taken_over(tmp_path, monkeypatch):

@@ -16,9 +16,10 @@ use crate::{
 #[command(after_help = "\
 Examples:
   infra local up
-  infra local up --hosts
+  infra local up --hosts --spark
   infra local exec -- ssh admin@198.18.7.9
   infra --local apply -f infra/nyc311.yaml
+  infra local inject step-failure --times 2
   infra local logs
   infra local down")]
 pub struct Local {
@@ -39,6 +40,23 @@ enum LocalVerb {
         /// Gives its instances real hosts: Linux with systemd and sshd, in networks of their own (Linux, as root).
         #[arg(long)]
         hosts: bool,
+        /// Really runs the steps of clusters, on a Spark that it installs for itself (needs Java 17, 11 or 8).
+        #[arg(long)]
+        spark: bool,
+    },
+    /// Makes the next cluster or step fail, to see what becomes of it.
+    #[command(after_help = "\
+Examples:
+  infra local inject no-capacity
+  infra local inject step-failure --times 2
+  infra local inject none")]
+    Inject {
+        /// What happens.
+        #[arg(value_enum, value_name = "FAILURE")]
+        failure: local::Injection,
+        /// To how many clusters or steps.
+        #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        times: u32,
     },
     /// Runs a command in the network from which the hosts' public addresses are reached.
     Exec {
@@ -82,12 +100,18 @@ impl Local {
         };
         workspace.prepare()?;
         match self.verb {
-            LocalVerb::Up { speed, lag, hosts } => {
-                let state = local::up(&workspace, &local::Settings { speed, lag, hosts }).await?;
+            LocalVerb::Up { speed, lag, hosts, spark } => {
+                let state = local::up(&workspace, &local::Settings { speed, lag, hosts, spark }).await?;
                 ui::say(&format!("The local cloud is up at {} ({}).", state.endpoint, state.summary()));
                 if hosts {
                     ui::say("Each instance that runs is a real host now. Their disks last until `infra local down`.");
                 }
+            }
+            LocalVerb::Inject { failure, times } => {
+                if !local::inject(&workspace, failure, times).await? {
+                    return Err(Failure::new("the local cloud does not run").hint("infra local up"));
+                }
+                ui::say(&injected(failure, times));
             }
             LocalVerb::Exec { command } => local::execute(&workspace, &command).await?,
             LocalVerb::Connect { gateway: _, host, port } => {
@@ -119,5 +143,23 @@ impl Local {
             LocalVerb::Logs => ui::print(&local::logs(&workspace)?)?,
         }
         Ok(())
+    }
+}
+
+/// What is going to happen.
+fn injected(failure: local::Injection, times: u32) -> String {
+    use local::Injection::{BootstrapFailure, NoCapacity, None, StepFailure, StepHang, ValidationError};
+    let (one, many, fate) = match failure {
+        BootstrapFailure => ("cluster", "clusters", "while bootstrapping"),
+        NoCapacity => ("cluster", "clusters", "for lack of capacity"),
+        ValidationError => ("cluster", "clusters", "with a validation error"),
+        StepFailure => ("step", "steps", "on purpose, with logs"),
+        StepHang if times == 1 => return "The next step will run until it is cancelled.".to_owned(),
+        StepHang => return format!("The next {times} steps will run until they are cancelled."),
+        None => return "Nothing fails on purpose any more.".to_owned(),
+    };
+    match times {
+        1 => format!("The next {one} will fail {fate}."),
+        _ => format!("The next {times} {many} will fail {fate}."),
     }
 }

@@ -38,7 +38,12 @@ pub(super) async fn told(endpoint: &str) -> (Duration, Option<PathBuf>) {
 /// Tells the daemon something.
 pub(super) async fn tell(home: &Path, path: &str, body: &Value) -> anyhow::Result<Value> {
     let state = find(home).await.context("the local cloud does not run")?;
-    request(&state.endpoint, "POST", path, &body.to_string()).await
+    post(&state.endpoint, path, body).await
+}
+
+/// Tells a cloud at an endpoint something.
+pub(super) async fn post(endpoint: &str, path: &str, body: &Value) -> anyhow::Result<Value> {
+    request(endpoint, "POST", path, &body.to_string()).await
 }
 
 async fn request(endpoint: &str, method: &str, path: &str, body: &str) -> anyhow::Result<Value> {

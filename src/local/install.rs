@@ -16,6 +16,8 @@ use crate::ui;
 
 static PACKAGE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/local/infra_local");
 static REQUIREMENTS: &str = include_str!("../../local/requirements.txt");
+/// What `--spark` needs; the package installs it itself.
+static SPARK_REQUIREMENTS: &str = include_str!("../../local/requirements-spark.txt");
 
 /// An interpreter with everything that the local cloud needs.
 #[derive(Clone, Debug)]
@@ -28,7 +30,8 @@ pub(super) struct Python {
 
 /// What this binary carries: another version has another one.
 pub(super) fn package() -> String {
-    digest(files(&PACKAGE).map(|(_, contents)| contents))[..16].to_owned()
+    let parts = files(&PACKAGE).map(|(_, contents)| contents).chain([SPARK_REQUIREMENTS.as_bytes()]);
+    digest(parts)[..16].to_owned()
 }
 
 /// The installed local cloud; installs it where it is not, which takes some seconds and the Python package index.
@@ -77,6 +80,7 @@ fn unpack(packages: &Path) -> anyhow::Result<()> {
         fs::write(path, contents)?;
     }
     fs::write(fresh.path().join("requirements.txt"), REQUIREMENTS)?;
+    fs::write(fresh.path().join("requirements-spark.txt"), SPARK_REQUIREMENTS)?;
     fs::rename(fresh.keep(), packages).with_context(|| format!("cannot write {}", packages.display()))
 }
 

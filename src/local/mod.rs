@@ -41,6 +41,25 @@ pub struct Settings {
     pub lag: Option<f64>,
     /// Whether its instances get real hosts; those that are there stay where nothing is said.
     pub hosts: bool,
+    /// Whether the steps of clusters are really run; they go on being so where nothing is said.
+    pub spark: bool,
+}
+
+/// A failure of a cluster or a step that is made to happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Injection {
+    /// The next cluster's first bootstrap action fails, and writes logs.
+    BootstrapFailure,
+    /// EC2 has no room for the next cluster's instances.
+    NoCapacity,
+    /// The next cluster's settings turn out to be wrong once it starts.
+    ValidationError,
+    /// The next step runs until it is cancelled.
+    StepHang,
+    /// The next step fails, and writes logs.
+    StepFailure,
+    /// None of them happens any more.
+    None,
 }
 
 /// A local cloud that runs.
@@ -54,6 +73,8 @@ pub struct State {
     pub speed: String,
     /// The hosts of its instances, where they have any.
     pub hosts: Option<Bodies>,
+    /// Whether the steps of clusters are really run.
+    pub spark: bool,
     /// What it said of itself.
     pub json: Value,
 }
@@ -66,6 +87,7 @@ impl State {
             words.push(format!("describes lag {} s", self.lag.as_secs_f64()));
         }
         words.extend(self.hosts.as_ref().map(Bodies::summary));
+        words.extend(self.spark.then(|| "steps run on Spark".to_owned()));
         words.join(", ")
     }
 }
@@ -79,6 +101,8 @@ struct Told {
     lag: f64,
     #[serde(default)]
     hosts: Option<Bodies>,
+    #[serde(default)]
+    spark: bool,
 }
 
 impl TryFrom<Value> for State {
@@ -87,7 +111,8 @@ impl TryFrom<Value> for State {
     fn try_from(json: Value) -> anyhow::Result<Self> {
         let told: Told = serde_json::from_value(json.clone()).context("the local cloud's status cannot be read")?;
         let lag = Duration::try_from_secs_f64(told.lag).unwrap_or_default();
-        Ok(Self { endpoint: told.endpoint, lag, speed: told.speed, hosts: told.hosts, json })
+        let Told { endpoint, speed, hosts, spark, lag: _ } = told;
+        Ok(Self { endpoint, lag, speed, hosts, spark, json })
     }
 }
 
@@ -122,16 +147,18 @@ pub async fn up(workspace: &Workspace, settings: &Settings) -> anyhow::Result<St
         settings.speed = settings.speed.or_else(|| Speed::from_str(&state.speed, true).ok());
         settings.lag = settings.lag.or(Some(state.lag.as_secs_f64()));
         settings.hosts |= state.hosts.is_some();
+        settings.spark |= state.spark;
         ui::say("Restarting the local cloud: it is another version's. What it holds is kept.");
         down(workspace).await?;
         down_now = true;
     }
-    if down_now || settings.hosts {
+    if down_now || settings.hosts || settings.spark {
         let speed = settings.speed.unwrap_or(Speed::Fast).to_possible_value().expect("no speed is hidden");
         let lag = settings.lag.unwrap_or(0.0).to_string();
         let python = install::ensure().await?;
         let mut arguments = vec!["up", "--port", "0", "--speed", speed.get_name(), "--lag", &lag];
         arguments.extend(settings.hosts.then_some("--hosts"));
+        arguments.extend(settings.spark.then_some("--spark"));
         run(python, &home, &arguments).await?;
         std::fs::write(home.join(PACKAGE_FILE), install::package())?;
     }
@@ -170,6 +197,19 @@ pub async fn down(workspace: &Workspace) -> anyhow::Result<Ended> {
 /// How it runs; nothing where it does not.
 pub async fn status(workspace: &Workspace) -> anyhow::Result<Option<State>> {
     Ok(daemon::find(&absolute(workspace)?).await)
+}
+
+/// Makes the next `times` clusters or steps fail; false where no local cloud runs.
+pub async fn inject(workspace: &Workspace, injection: Injection, times: u32) -> anyhow::Result<bool> {
+    let endpoint = match std::env::var(ENDPOINT_VARIABLE) {
+        Ok(endpoint) => Some(endpoint),
+        Err(_) => daemon::find(&absolute(workspace)?).await.map(|state| state.endpoint),
+    };
+    let Some(endpoint) = endpoint else { return Ok(false) };
+    let kind = injection.to_possible_value().expect("no injection is hidden");
+    let body = serde_json::json!({ "emr": kind.get_name(), "times": times });
+    daemon::post(&endpoint, "inject", &body).await?;
+    Ok(true)
 }
 
 /// Empties it.
@@ -218,6 +258,9 @@ async fn run(python: install::Python, home: &std::path::Path, arguments: &[&str]
     let (listened, _) = tokio::join!(listen, errors.read_to_string(&mut failure));
     if !child.wait().await?.success() {
         match answer["error"].as_str() {
+            Some(code) if answer["of"] == "spark" => {
+                bail!("the local cloud cannot run steps here ({code}): {}", failure.trim())
+            }
             Some(code) => bail!("the local cloud's instances cannot have hosts here ({code}): {}", failure.trim()),
             None => bail!("the local cloud: {}", failure.trim()),
         }

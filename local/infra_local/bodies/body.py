@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from infra_local.bodies import groups, identity, image
+from infra_local.bodies import groups, identity, image, pages
 from infra_local.bodies.disk import Disk
 from infra_local.bodies.machine import PYTHON_PLACE, Machine
 from infra_local.bodies.network import Router
@@ -73,6 +73,7 @@ class Body:
         self.identity = identity.of(self.host.instance, self.keys)
         if self.disk.is_new:
             self.disk.furnish(self.host, self.identity, self.machine)
+        pages.furnish(self.disk, self.host)
         groups.make(self.group)
 
     def _options(self) -> list[str]:
@@ -90,6 +91,8 @@ class Body:
         options.append(f"--bind={_escaped(pip)}:/root/.cache/pip")
         if self.machine.python:
             options.append(f"--bind-ro={_escaped(self.machine.python)}:{PYTHON_PLACE}")
+        for here, there in pages.binds(host.node) if host.node else []:
+            options.append(f"--bind-ro={_escaped(here)}:{there}")
         return options
 
     async def until_it_answers(self) -> None:
@@ -134,5 +137,5 @@ class Body:
         identity.forget(self.host.instance, self.keys)
 
 
-def _escaped(path: Path) -> str:
+def _escaped(path: Path | str) -> str:
     return str(path).replace("\\", "\\\\").replace(":", "\\:")

@@ -13,6 +13,7 @@ from infra_local.bodies import egress, image
 from infra_local.bodies.identity import Identity
 from infra_local.bodies.kernel import mount, unmount
 from infra_local.bodies.machine import PYTHON_PLACE, Machine
+from infra_local.bodies.names import RESOLVER
 from infra_local.bodies.network import SERVICES
 from infra_local.bodies.wanted import Wanted
 
@@ -58,10 +59,11 @@ class Disk:
 
     def furnish(self, host: Wanted, identity: Identity, machine: Machine) -> None:
         """What the image of a cloud does at first boot."""
-        name = host.hostname
-        self.write("etc/hostname", f"{name}\n")
-        full = f"{name}.ec2.internal" if host.region == "us-east-1" else f"{name}.{host.region}.compute.internal"
+        name, full = host.hostname, host.full_name
+        # EMR's image calls a node by its full name.
+        self.write("etc/hostname", f"{full if host.node else name}\n")
         self.write("etc/hosts", f"127.0.0.1 localhost\n::1 localhost\n{host.private_ip} {full} {name}\n")
+        self.write("etc/resolv.conf", f"nameserver {RESOLVER}\nsearch {full.split('.', 1)[1]}\n")
         self.write("etc/machine-id", f"{uuid.uuid4().hex}\n", 0o444)
         for kind, (private, public) in identity.keys.items():
             self.write(f"etc/ssh/ssh_host_{kind}_key", private, 0o600)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from infra_local.bodies import image
 from infra_local.bodies.kernel import inside, new_network, run, unmount
+from infra_local.bodies.names import RESOLVER
 from infra_local.bodies.wanted import Rule, Wanted
 
 # Where the user is. It lies in the range that the shipped specs let in.
@@ -82,6 +83,7 @@ class Router:
             [
                 "link set lo up",
                 f"addr add {SERVICES}/32 dev lo",
+                f"addr add {RESOLVER}/32 dev lo",
                 f"link add {_UPLINK} type veth peer name {self.uplink} netns {self.user.path}",
                 f"link set {_UPLINK} up",
             ],

@@ -9,7 +9,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from infra_local.bodies import egress, gateway, image, kernel, machine, relay
+from infra_local.bodies import egress, gateway, image, kernel, machine, names, relay
 from infra_local.bodies.body import Body
 from infra_local.bodies.network import SERVICES, USER, Router, UserNetwork
 from infra_local.bodies.places import Places
@@ -44,7 +44,7 @@ class Vpc:
         self.router = router
         self.users: set[str] = set()  # the instances that are in it, running or not
         self.hosts: dict[str, Wanted] = {}  # those that run
-        self.servers: list[asyncio.AbstractServer] = []
+        self.servers: list[asyncio.AbstractServer | asyncio.DatagramTransport] = []
         self.lock = asyncio.Lock()
 
 
@@ -203,6 +203,7 @@ class Supervisor:
                 vpc.servers = [
                     await listen(vpc.router.path, SERVICES, egress.PORT, out.serve),
                     await listen(vpc.router.path, SERVICES, self.daemon.port, relay.to(self.daemon.port)),
+                    await names.serve(vpc.router.path, lambda: self._names(key)),
                 ]
         return vpc
 
@@ -220,6 +221,9 @@ class Supervisor:
     async def _apply(self, vpc: Vpc) -> None:
         async with vpc.lock:
             await asyncio.to_thread(vpc.router.apply, list(vpc.hosts.values()))
+
+    def _names(self, key: tuple[str, str]) -> dict[str, str]:
+        return names.of(h for h in self.wanted.values() if (h.region, h.vpc) == key)
 
     def _near(self, vpc: Vpc) -> list[str]:
         """What is reached from inside a VPC: its own ranges, and all hosts' public addresses."""

@@ -17,6 +17,36 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class History:
+    """What Spark's history server on a master needs of this machine."""
+
+    spark: str
+    java: tuple[str, ...]  # Java's home, and the other folders that it needs
+    events: str
+
+
+@dataclass(frozen=True)
+class Node:
+    """What a host is in an EMR cluster."""
+
+    cluster: str
+    role: str  # MASTER, CORE or TASK
+    release: int
+    applications: tuple[str, ...]
+    port: int  # the local cloud's
+    history: History | None = None
+
+    @classmethod
+    def read(cls, told: dict | None) -> Node | None:
+        if not told:
+            return None
+        known = {**told, "applications": tuple(told["applications"])}
+        history = told.get("history")
+        known["history"] = History(history["spark"], tuple(history["java"]), history["events"]) if history else None
+        return cls(**known)
+
+
+@dataclass(frozen=True)
 class Wanted:
     """An instance as its host sees it."""
 
@@ -27,6 +57,8 @@ class Wanted:
     subnet_range: str
     private_ip: str
     public_ip: str | None
+    full_name: str  # its private name, which its VPC's name server knows
+    public_name: str | None
     login: str
     image: str
     authorized_key: str | None
@@ -34,6 +66,7 @@ class Wanted:
     running: bool  # or stopped, with its disk kept
     boot: int  # counts starts and reboots: a host whose number is another one is started again
     rules: tuple[Rule, ...] = field(default=())
+    node: Node | None = None
 
     @classmethod
     def read(cls, told: dict) -> Wanted:
@@ -42,6 +75,7 @@ class Wanted:
         known["rules"] = tuple(
             Rule(r["protocol"], r["first"], r["last"], tuple(r["sources"])) for r in told.get("rules", ())
         )
+        known["node"] = Node.read(told.get("node"))
         return cls(**known)
 
     @property

@@ -5,6 +5,7 @@ Without `--hosts` nothing here shows, but for public addresses that no network r
 
 from __future__ import annotations
 
+import os
 import random
 
 from moto.core.responses import ActionResult
@@ -13,12 +14,13 @@ from moto.ec2.models import ec2_backends, elastic_ip_addresses, elastic_network_
 from moto.ec2.models.instances import Instance, InstanceState
 from moto.ec2.responses import EC2Response
 from moto.ec2.utils import Base64EncodedString
+from moto.emr.models import emr_backends
 
 from infra_local.bodies.registry import PATIENCE, registry
 from infra_local.clock import clock
 from infra_local.hooks import around
+from infra_local.strict import emr_releases, emr_steps
 
-_EMR_TAG = "aws:elasticmapreduce:job-flow-id"
 _LOGINS = (("ubuntu", "ubuntu"), ("debian", "admin"))
 
 
@@ -63,8 +65,14 @@ def reset() -> None:
 
 
 def _has_body(instance: Instance) -> bool:
-    """EMR's nodes have none."""
-    return bool(instance.nics) and not any(tag["key"] == _EMR_TAG for tag in instance.get_tags())
+    """Of a large cluster's nodes some have none."""
+    node = getattr(instance, "emr_node", None)
+    return bool(instance.nics) and (node is None or node["has_body"])
+
+
+def boots(instance: Instance) -> bool:
+    """Whether a host is on its way that an instance waits for; its patience is `holds`'s."""
+    return instance.state == "pending" and registry.is_up() and _has_body(instance)
 
 
 def holds(instance: Instance) -> bool:
@@ -134,6 +142,7 @@ def _wanted(instance: Instance, present: list[Instance]) -> dict:
     image = backend.amis.get(instance.image_id)
     name = (image.name if image else "") or ""
     key = backend.key_pairs.get(instance.key_name) if instance.key_name else None
+    node = _node(instance)
     return {
         "instance": instance.id,
         "region": backend.region_name,
@@ -142,13 +151,34 @@ def _wanted(instance: Instance, present: list[Instance]) -> dict:
         "subnet_range": subnet.cidr_block,
         "private_ip": instance.private_ip,
         "public_ip": instance.public_ip,
-        "login": next((login for part, login in _LOGINS if part in name), "ec2-user"),
+        "full_name": instance.private_dns_name,
+        "public_name": instance.public_dns_name,
+        "login": "hadoop" if node else next((login for part, login in _LOGINS if part in name), "ec2-user"),
         "image": name or instance.image_id,
         "authorized_key": key.public_key.strip() if key else None,
         "user_data": instance.user_data.as_bytes().decode() if instance.user_data else None,
         "running": instance.state in ("pending", "running"),
         "boot": registry.boots.get(instance.id, 0),
         "rules": _rules(instance, present),
+        "node": node,
+    }
+
+
+def _node(instance: Instance) -> dict | None:
+    """What it is in an EMR cluster."""
+    known, backend = getattr(instance, "emr_node", None), instance.ec2_backend
+    cluster = known and emr_backends[backend.account_id][backend.region_name].clusters.get(known["cluster"])
+    if not cluster:
+        return None
+    applications = [a.name for a in cluster.applications]
+    shows_history = known["role"] == "MASTER" and "Spark" in applications
+    return {
+        "cluster": cluster.id,
+        "role": known["role"],
+        "release": emr_releases.version(cluster.release_label or "")[0],
+        "applications": applications,
+        "port": int(os.environ["MOTO_PORT"]),
+        "history": emr_steps.runner.history(cluster) if shows_history else None,
     }
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from moto.core.utils import utcnow
+
+from infra_local.strict import emr_logs
+
 KINDS = ("bootstrap-failure", "no-capacity", "validation-error", "step-hang", "step-failure")
 _armed: dict[str, int] = {}
 
@@ -26,6 +30,25 @@ def take(*kinds: str) -> str | None:
                 del _armed[kind]
             return kind
     return None
+
+
+def is_armed(*kinds: str) -> bool:
+    return any(_armed.get(kind) for kind in kinds)
+
+
+def write_step_failure(cluster, step) -> None:
+    """The logs of a step that fails because it was asked to."""
+    now = utcnow().strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    words = " ".join(step.args or [])
+    message = "RuntimeError: failed on purpose: `step-failure` was injected into the local cloud"
+    controller = (
+        f"{now} INFO startExec 'hadoop jar {step.jar} {words}'\n"
+        f"{now} INFO waitProcessCompletion ended with exit code 1 : hadoop jar {step.jar} {words}\n"
+        f"{now} WARN Step failed with exitCode 1 and took 1 seconds\n"
+    )
+    for log, text in (("controller", controller), ("stdout", ""), ("stderr", message + "\n")):
+        emr_logs.write(cluster, f"steps/{step.id}/{log}.gz", text)
+    emr_logs.step_failure(cluster, step, "Unknown Error.", message)
 
 
 def reset() -> None:

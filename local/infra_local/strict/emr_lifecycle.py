@@ -11,14 +11,28 @@ from moto.emr.responses import ElasticMapReduceResponse
 from infra_local.clock import clock
 from infra_local.hooks import around
 from infra_local.settings import settings
-from infra_local.strict import emr_injection, emr_nodes, emr_releases, emr_steps, emr_validation
+from infra_local.strict import (
+    ec2_bodies,
+    emr_bootstrap,
+    emr_injection,
+    emr_nodes,
+    emr_releases,
+    emr_steps,
+    emr_validation,
+)
 
+_LOOK = 0.1
 OVER = ("TERMINATING", "TERMINATED", "TERMINATED_WITH_ERRORS")
 
 
 def _after(what: str, kind: str, cluster, *arguments) -> None:
     backend = cluster.emr_backend
     clock.after(settings.duration(what), kind, backend.account_id, backend.region_name, cluster.id, *arguments)
+
+
+def _look_again(kind: str, cluster) -> None:
+    backend = cluster.emr_backend
+    clock.after(_LOOK, kind, backend.account_id, backend.region_name, cluster.id)
 
 
 def _find(account: str, region: str, cluster_id: str):
@@ -47,6 +61,8 @@ def _bootstrapping(account: str, region: str, cluster_id: str) -> None:
         error = error or "The requested configuration is invalid (injected by the local cloud)"
     if error:
         return begin_end(cluster, "VALIDATION_ERROR", error, errors=True)
+    if any(ec2_bodies.boots(node.ec2_instance) for node in cluster.ec2_instances):
+        return _look_again("emr-bootstrapping", cluster)
     cluster.state = "BOOTSTRAPPING"
     emr_nodes.add_rules(cluster)
     _groups(cluster, "BOOTSTRAPPING")
@@ -59,10 +75,10 @@ def _ready(account: str, region: str, cluster_id: str) -> None:
     cluster = _find(account, region, cluster_id)
     if not cluster or cluster.state != "BOOTSTRAPPING":
         return None
-    if cluster.fate == "bootstrap-failure":
-        node = cluster.ec2_instances[0].ec2_instance_id if cluster.ec2_instances else "i-unknown"
-        message = f"On the master instance ({node}), bootstrap action 1 returned a non-zero return code"
-        return begin_end(cluster, "BOOTSTRAP_FAILURE", message, errors=True, detail="PRIMARY_WITH_NON_ZERO_CODE")
+    failure = emr_bootstrap.failure(cluster)
+    if failure:
+        code, message, detail = failure
+        return begin_end(cluster, code, message, errors=True, detail=detail)
     cluster.state = "RUNNING"
     cluster.ready_datetime = utcnow()
     cluster.change_reason = (None, "Running step" if cluster.steps else "Cluster ready to run steps.")
@@ -102,6 +118,15 @@ def _steps(account: str, region: str, cluster_id: str) -> None:
         emr_steps.advance(cluster)
 
 
+def _step_status(step) -> dict:
+    status = _moto_step_status(step)
+    failure = getattr(step, "failure", None)
+    return {**status, "FailureDetails": failure} if failure else status
+
+
+_moto_step_status = Step.status.fget
+
+
 def _status(cluster) -> dict:
     code, message = cluster.change_reason
     reason = {k: v for k, v in (("Code", code), ("Message", message)) if v}
@@ -134,6 +159,7 @@ def _cluster() -> None:
     Cluster.instance_collection_type = "INSTANCE_GROUP"
     Cluster.scale_down_behavior = "TERMINATE_AT_TASK_COMPLETION"
     Cluster.status = property(_status)
+    Step.status = property(_step_status)
     InstanceGroup.running_instance_count = property(lambda self: self.num_instances if self.state == "RUNNING" else 0)
 
     @around(Cluster, "run_bootstrap_actions")

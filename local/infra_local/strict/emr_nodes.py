@@ -18,6 +18,9 @@ from infra_local.hooks import around
 from infra_local.strict import emr_releases as releases
 from infra_local.strict.emr_validation import is_public
 
+# Each host takes memory and a moment of start: of a cluster's core and task nodes the first few are hosts.
+_OTHER_BODIES = 4
+
 _NAMES = {
     True: ("ElasticMapReduce-master", "ElasticMapReduce-slave", None),
     False: ("ElasticMapReduce-Master-Private", "ElasticMapReduce-Slave-Private", "ElasticMapReduce-ServiceAccess"),
@@ -127,6 +130,8 @@ def launch(cluster, group, count: int) -> None:
     )
     for made in reservation.instances:
         made.reservation_id = reservation.id
+        has_body = master or _other_bodies(cluster) < _OTHER_BODIES
+        made.emr_node = {"cluster": cluster.id, "role": group.role, "has_body": has_body}
         for nic in made.nics.values():
             nic.delete_on_termination = True
         node = Instance(ec2_instance=made, instance_group=group)
@@ -135,6 +140,12 @@ def launch(cluster, group, count: int) -> None:
         if any(p.name == profile for p in _profiles(backend)):
             ec2.associate_iam_instance_profile(instance_id=made.id, iam_instance_profile_name=profile)
     tag_nodes(cluster, [i.id for i in reservation.instances], group)
+
+
+def _other_bodies(cluster) -> int:
+    """How many of a cluster's core and task nodes are hosts, where there are hosts."""
+    nodes = [getattr(n.ec2_instance, "emr_node", {}) for n in cluster.ec2_instances]
+    return sum(n.get("has_body", False) and n.get("role") != "MASTER" for n in nodes)
 
 
 def _profiles(backend) -> list:

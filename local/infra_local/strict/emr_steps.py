@@ -13,8 +13,11 @@ from moto.core.utils import utcnow
 
 from infra_local.clock import clock
 from infra_local.settings import settings
-from infra_local.strict import emr_injection
+from infra_local.strict import emr_injection, emr_logs
 
+# EMR's reason for a failure whose log it cannot read more from.
+UNKNOWN = "Unknown Error."
+INTERRUPTED = "The local cloud ended while this step ran."
 ACTIVE = ("PENDING", "CANCEL_PENDING", "RUNNING")
 _POLL = 0.2
 
@@ -29,6 +32,9 @@ class StepRunner(Protocol):
 
     def cancel(self, cluster, step) -> None: ...
 
+    def history(self, cluster) -> dict | None:
+        """What a history server of the cluster's Spark needs; nothing where there is no Spark."""
+
 
 class TimedRunner:
     """Every step succeeds after a while, unless a failure or a hang was injected."""
@@ -37,15 +43,26 @@ class TimedRunner:
         step.fate = emr_injection.take("step-hang", "step-failure")
         step.ends = time.time() + settings.duration("step-run")
 
+    def has(self, step) -> bool:
+        """Whether it is this runner's, and not one that a process carried out before the daemon was started again."""
+        return getattr(step, "ends", None) is not None
+
     def poll(self, cluster, step) -> tuple[str, str | None] | None:
+        if not self.has(step):
+            emr_logs.step_failure(cluster, step, UNKNOWN, INTERRUPTED, "controller")
+            return "FAILED", INTERRUPTED
         if step.fate == "step-hang" or time.time() < step.ends:
             return None
         if step.fate == "step-failure":
-            return "FAILED", "Unknown Error."
+            emr_injection.write_step_failure(cluster, step)
+            return "FAILED", UNKNOWN
         return "COMPLETED", None
 
     def cancel(self, cluster, step) -> None:
         step.fate = None
+
+    def history(self, _cluster) -> dict | None:
+        return None
 
 
 runner: StepRunner = TimedRunner()
