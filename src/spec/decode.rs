@@ -29,6 +29,7 @@ use super::{
 use fields::Fields;
 pub(super) use stack::{SPEC, read};
 pub(super) use template::read_all as read_templates;
+pub use template::templates;
 
 /// What all decoding shares.
 pub(super) struct Decoder<'a> {

@@ -32,6 +32,7 @@ use std::{
     sync::Arc,
 };
 
+pub use decode::templates;
 pub use error::{Diagnostic, SpecErrors, nearest};
 pub use find::{DEFAULT_FOLDER, find};
 pub use model::*;

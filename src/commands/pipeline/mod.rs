@@ -5,8 +5,10 @@ mod deploy;
 mod destroy;
 mod follow;
 mod logs;
+mod new;
 mod run;
 mod status;
+mod test;
 
 use clap::{Args, Subcommand};
 
@@ -40,6 +42,10 @@ enum Verb {
     Status(status::Status),
     /// Prints what a job wrote.
     Logs(logs::Logs),
+    /// Makes a template to begin with.
+    New(new::New),
+    /// Runs a template's own tests on this machine.
+    Test(test::Test),
     /// Takes a pipeline's code away; its data stay.
     Destroy(destroy::Destroy),
 }
@@ -53,6 +59,8 @@ impl Pipeline {
             Verb::Backfill(verb) => Box::pin(verb.run(globals)).await,
             Verb::Status(verb) => Box::pin(verb.run(globals)).await,
             Verb::Logs(verb) => Box::pin(verb.run(globals)).await,
+            Verb::New(verb) => verb.run(globals),
+            Verb::Test(verb) => Box::pin(verb.run(globals)).await,
             Verb::Destroy(verb) => Box::pin(verb.run(globals)).await,
         }
     }

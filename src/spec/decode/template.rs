@@ -94,7 +94,7 @@ pub(in crate::spec) fn read_all(decoder: &Decoder<'_>, spec: &mut Spec) -> Vec<A
 }
 
 /// Where templates are: beside the folder `infra/`, or beside a spec that lies elsewhere.
-fn templates(spec: &Path) -> PathBuf {
+pub fn templates(spec: &Path) -> PathBuf {
     let folder = spec.parent().unwrap_or(Path::new(""));
     match folder.file_name() {
         Some(name) if name == "infra" => folder.parent().unwrap_or(Path::new("")).join("templates"),
