@@ -11,7 +11,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_s3::types::ChecksumMode;
 use futures::future::{try_join, try_join_all};
 use serde::{Deserialize, Serialize};
 
@@ -104,11 +103,11 @@ pub struct IndexedFile {
 
 impl Cloud {
     /// The code of pipelines in those of the spec's folders that `ours` answers for; read once a pass.
-    pub async fn code(&self, ours: impl Fn(&str) -> bool + Sync) -> engine::Result<std::sync::Arc<Code>> {
+    pub async fn code(&self, ours: impl Fn(&str) -> bool + Send + Sync) -> engine::Result<std::sync::Arc<Code>> {
         super::reads::once(&self.reads.code, self.read_code(ours)).await
     }
 
-    async fn read_code(&self, ours: impl Fn(&str) -> bool + Sync) -> engine::Result<Code> {
+    async fn read_code(&self, ours: impl Fn(&str) -> bool + Send + Sync) -> engine::Result<Code> {
         let folders = self.names.code.iter().filter(|(at, _)| ours(&at.bucket));
         let mut code = Code::default();
         for (files, pointers) in try_join_all(folders.map(|(at, wanted)| self.read_folder(at, wanted))).await? {
@@ -136,7 +135,9 @@ impl Cloud {
         let mut files = Vec::new();
         let mut others = BTreeSet::new();
         for (key, tag) in keys {
-            let Some((pipeline, rest)) = key.strip_prefix(&at.folder).and_then(|rest| rest.split_once('/')) else { continue };
+            let Some((pipeline, rest)) = key.strip_prefix(&at.folder).and_then(|rest| rest.split_once('/')) else {
+                continue;
+            };
             if let Some((version, path)) = rest.strip_prefix(VERSIONS).and_then(|rest| rest.split_once('/')) {
                 if !path.is_empty() {
                     let (pipeline, version) = (pipeline.to_owned(), version.to_owned());
@@ -165,9 +166,9 @@ impl Cloud {
 
     async fn pointer(&self, at: &CodeFolder, pipeline: &str) -> engine::Result<Option<Pointer>> {
         let request = self.clients.s3.get_object().bucket(&at.bucket).key(at.pointer(pipeline));
-        let answer = request.checksum_mode(ChecksumMode::Enabled).send().await.explain("s3:GetObject");
+        let answer = request.send().await.explain("s3:GetObject");
         let Some(answer) = missing_is_none(answer, &["NoSuchKey", "NoSuchBucket"])? else { return Ok(None) };
-        // One that somebody else wrote says nothing that may be believed. What it is filled with is checked by S3.
+        // One that somebody else wrote says nothing that may be believed.
         let bytes = answer.body.collect().await.map(aws_sdk_s3::primitives::AggregatedBytes::into_bytes);
         let says = bytes.ok().and_then(|bytes| serde_json::from_slice::<PointerText>(&bytes).ok());
         let says = says.filter(|says| says.stack == self.names.stack && says.pipeline == pipeline);

@@ -28,6 +28,8 @@ pub struct Names {
     pub tags: Tags,
     /// The spec's buckets: name in S3 to name in the spec. S3 has no tag filter, so these are looked for by name.
     pub buckets: BTreeMap<String, String>,
+    /// Those of them that are to be protected, by their names in S3.
+    pub protected_buckets: BTreeSet<String>,
     /// What the spec's policies and instance profiles are called in IAM, whose lists hold no tags: these are looked at
     /// by name even where nothing else says that they are the stack's.
     pub identities: BTreeSet<String>,

@@ -87,7 +87,8 @@ impl Records {
     pub async fn day(&self, cloud: &Cloud, date: Date) -> Result<Day> {
         let text = read(cloud, &self.bucket, &self.key(date)).await?;
         let Some(text) = text else { return Ok(Day::default()) };
-        let broken = || format!("s3://{}/{} cannot be understood; delete it to begin the day anew", self.bucket, self.key(date));
+        let broken =
+            || format!("s3://{}/{} cannot be understood; delete it to begin the day anew", self.bucket, self.key(date));
         serde_json::from_slice(&text).with_context(broken)
     }
 

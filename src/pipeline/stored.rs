@@ -29,7 +29,8 @@ pub async fn release(
     checksums: &BTreeMap<String, String>,
 ) -> Result<Release> {
     let folder = at.key(pipeline, version, "");
-    let keys = checksums.iter().filter(|(key, _)| key.starts_with(&folder)).map(|(key, sha)| (key.clone(), sha.clone()));
+    let keys =
+        checksums.iter().filter(|(key, _)| key.starts_with(&folder)).map(|(key, sha)| (key.clone(), sha.clone()));
     let reads = keys.map(|(key, checksum)| {
         let folder = &folder;
         async move {

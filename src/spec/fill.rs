@@ -31,12 +31,14 @@ pub const ARCHIVE: &str = "modules.zip";
 
 /// What is known of a pipeline when it is deployed.
 pub fn values(spec: &Spec, name: &str, pipeline: &Pipeline, account: &str, version: &str) -> Values {
-    let bucket = spec.buckets.get(&pipeline.bucket.value).map(|bucket| bucket.name.resolve(account)).unwrap_or_default();
+    let bucket =
+        spec.buckets.get(&pipeline.bucket.value).map(|bucket| bucket.name.resolve(account)).unwrap_or_default();
     let content = pipeline.content.as_ref();
-    let mut folders: BTreeMap<String, String> = BTreeMap::new();
+    let (mut folders, mut paths) = (BTreeMap::new(), BTreeMap::new());
     let defaults = content.iter().flat_map(|content| &content.folders);
     for (role, folder) in defaults.chain(&pipeline.folders) {
         folders.insert(role.clone(), format!("s3://{bucket}/{}", folder.value));
+        paths.insert(role.clone(), folder.value.clone());
     }
     let mut settings: BTreeMap<String, String> = BTreeMap::new();
     for (key, value) in content.iter().flat_map(|content| &content.settings) {
@@ -47,6 +49,11 @@ pub fn values(spec: &Spec, name: &str, pipeline: &Pipeline, account: &str, versi
     }
     let buckets: BTreeMap<&str, String> =
         spec.buckets.iter().map(|(key, bucket)| (key.as_str(), bucket.name.resolve(account))).collect();
+    let secrets = content.iter().flat_map(|content| &content.secrets);
+    let secret_files: BTreeMap<&str, String> =
+        secrets.map(|secret| (secret.as_str(), secret_file(name, pipeline, secret).unwrap_or_default())).collect();
+    let subnets = spec.network.iter().flat_map(|network| network.subnets.keys());
+    let subnet_ids: BTreeMap<&str, String> = subnets.map(|subnet| (subnet.as_str(), subnet_id(subnet))).collect();
     let code = format!("s3://{bucket}/{}{name}/versions/{version}/", code_root(pipeline));
     let archive = content.is_some_and(|content| !content.modules.is_empty());
     let mut values = Values::new();
@@ -59,13 +66,46 @@ pub fn values(spec: &Spec, name: &str, pipeline: &Pipeline, account: &str, versi
     put("bucket", Value::from(bucket));
     put("buckets", json!(buckets));
     put("folders", json!(folders));
+    put("paths", json!(paths));
     put("settings", json!(settings));
+    put("secret_files", json!(secret_files));
+    put("subnet_ids", json!(subnet_ids));
+    if let Some(cluster) = &spec.cluster {
+        put("cluster", cluster_values(spec, cluster, account));
+    }
     put("version", Value::from(version));
     put("py_files", Value::from(if archive { format!("{code}{ARCHIVE}") } else { String::new() }));
     put("code", Value::from(code));
     put("retries", Value::from(*pipeline.retries));
     put("retry_seconds", Value::from(pipeline.retry_wait.as_secs()));
     values
+}
+
+/// Where a secret is on the pipeline's host; nothing where the spec gives the pipeline none of that name.
+pub fn secret_file(name: &str, pipeline: &Pipeline, secret: &str) -> Option<String> {
+    pipeline.secrets.contains_key(secret).then(|| format!("/etc/infra/pipelines/{name}/{secret}"))
+}
+
+/// What stands for the id of a subnet, which is known once there is one: put in its place on hosts, and only there.
+pub fn subnet_id(subnet: &str) -> String {
+    format!("@id of subnet/{subnet}@")
+}
+
+/// What whoever starts the cluster must know of it.
+fn cluster_values(spec: &Spec, cluster: &super::Cluster, account: &str) -> Value {
+    let role = |role: &str| spec.access.roles.get(role).map(|role| role.name.resolve(account)).unwrap_or_default();
+    let logs = cluster.logs.as_ref().and_then(|logs| {
+        let bucket = spec.buckets.get(&logs.bucket.value)?.name.resolve(account);
+        Some(format!("s3://{bucket}/{}", logs.folder))
+    });
+    json!({
+        "release": cluster.release.to_string(),
+        "applications": cluster.applications.iter().map(|name| name.as_str()).collect::<Vec<_>>(),
+        "subnet": cluster.subnet.value,
+        "node_role": role(&cluster.node_role),
+        "service_role": role(&cluster.service_role),
+        "logs": logs.unwrap_or_default(),
+    })
 }
 
 /// The same for a run: with the day that it is about.
@@ -141,7 +181,11 @@ fn unfilled(text: &str, at: &Span, values: &Values, error: &minijinja::Error) ->
         return Unfilled { span, message: format!("the variable `{name}` has no value"), hint: Some(hint) };
     }
     let detail = error.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
-    Unfilled { span, message: format!("this is no template that can be filled in: {}{detail}", error.kind()), hint: None }
+    Unfilled {
+        span,
+        message: format!("this is no template that can be filled in: {}{detail}", error.kind()),
+        hint: None,
+    }
 }
 
 /// Every variable by its full name: `settings.page`.
@@ -189,4 +233,38 @@ pub(super) fn check(
         wrong.extend(texts.filter_map(|text| fill(text, &text.span, &daily).err()));
     }
     wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values() -> Values {
+        let day = with_date(Values::new(), SAMPLE_DATE);
+        day.into_iter().chain([("folders".to_owned(), json!({ "raw": "s3://lake/raw/" }))]).collect()
+    }
+
+    fn at(line: u32, column: u32) -> Span {
+        Span { file: "t.yaml".into(), line, column, len: 1 }
+    }
+
+    #[test]
+    fn texts_keep_all_that_is_not_a_variable() {
+        let filled = fill("a {{ folders.raw }}{{ date_path }}\n\n", &at(1, 1), &values());
+        assert_eq!(filled.unwrap(), "a s3://lake/raw/2020/01/31\n\n");
+        assert_eq!(fill("plain", &at(1, 1), &values()).unwrap(), "plain");
+    }
+
+    #[test]
+    fn a_variable_without_a_value_is_found_where_it_stands() {
+        let wrong = fill("one\ntwo {{ folders.rwa }}\n", &at(1, 1), &values()).unwrap_err();
+        assert_eq!((wrong.span.line, wrong.span.column, wrong.span.len), (2, 8, 11));
+        assert_eq!(wrong.message, "the variable `folders.rwa` has no value");
+        assert_eq!(wrong.hint.as_deref(), Some("did you mean `folders.raw`?"));
+        // In a value of the manifest, which begins in a line's middle.
+        let wrong = fill("--day={{ dat }}", &at(7, 20), &values()).unwrap_err();
+        assert_eq!((wrong.span.line, wrong.span.column, wrong.span.len), (7, 29, 3));
+        let wrong = fill("{{ date", &at(3, 1), &values()).unwrap_err();
+        assert!(wrong.message.starts_with("this is no template") && wrong.span.line == 3, "{wrong:?}");
+    }
 }

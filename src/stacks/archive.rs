@@ -12,7 +12,9 @@ pub(super) fn zip<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> V
         let mut entry = Vec::new();
         // Version 2.0, no flags but that names are UTF-8, stored as it is.
         entry.extend([20_u16, 1 << 11, 0, 0, DATE].iter().flat_map(|number| number.to_le_bytes()));
-        entry.extend([checksum(bytes), size(bytes.len()), size(bytes.len())].iter().flat_map(|number| number.to_le_bytes()));
+        entry.extend(
+            [checksum(bytes), size(bytes.len()), size(bytes.len())].iter().flat_map(|number| number.to_le_bytes()),
+        );
         entry.extend(u16::try_from(name.len()).unwrap_or(u16::MAX).to_le_bytes());
         archive.extend(b"PK\x03\x04");
         archive.extend(&entry);

@@ -167,8 +167,16 @@ impl Stack<'_> {
             let content = format!("u {0} - \"{0}, by infra\" {1}\n", account.name, account.home);
             let (mode, owner) = ("644".to_owned(), "root:root".to_owned());
             let needs = first.clone();
-            let resource =
-                HostFile { on: on.clone(), path: path.clone(), content, secret: false, mode, owner, needs };
+            let resource = HostFile {
+                on: on.clone(),
+                path: path.clone(),
+                content,
+                ids: BTreeMap::new(),
+                secret: false,
+                mode,
+                owner,
+                needs,
+            };
             first.push(self.graph.add_at(at(), named(&path), resource).address().clone());
         }
         let docker = docker.map(|docker| {
@@ -185,7 +193,8 @@ impl Stack<'_> {
             let (mode, owner) = (format!("{:o}", file.mode), format!("{0}:{0}", file.owner));
             let path = file.path.to_owned();
             let (content, needs) = (file.content.clone(), first.clone());
-            let resource = HostFile { on: on.clone(), path, content, secret: false, mode, owner, needs };
+            let resource =
+                HostFile { on: on.clone(), path, content, ids: BTreeMap::new(), secret: false, mode, owner, needs };
             let link = self.graph.add_at(at(), named(file.path), resource);
             inputs.insert(file.path, (file.content, link.address().clone()));
         }

@@ -70,7 +70,8 @@ pub struct JobDescription {
 
 /// Where a pipeline's code is.
 pub fn code_folder(spec: &Spec, pipeline: &spec::Pipeline, account: &str) -> CodeFolder {
-    let bucket = spec.buckets.get(&pipeline.bucket.value).map(|bucket| bucket.name.resolve(account)).unwrap_or_default();
+    let bucket =
+        spec.buckets.get(&pipeline.bucket.value).map(|bucket| bucket.name.resolve(account)).unwrap_or_default();
     CodeFolder { bucket, folder: fill::code_root(pipeline) }
 }
 
@@ -201,7 +202,8 @@ impl Stack<'_> {
                     content: Content::Bytes(Arc::clone(bytes)),
                     content_type: None,
                 };
-                files.push(self.graph.add_at(self.code_origin(pipeline, path), place(&key), resource));
+                let origin = self.code_origin(pipeline, path);
+                files.push(self.graph.add_at(origin, place(&key), resource));
             }
             for kept in self.kept(name, &release.version, &at) {
                 let resource = BucketObject { bucket: bucket.clone(), ..kept };

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use anyhow::{Context, bail};
-use engine::{Address, Resource};
+use engine::{Address, Ref, Resource};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ use crate::{
     cloud::Cloud,
     credentials::secret_file::SecretFile,
     hosts::shell,
-    resources::{HostFile, OnHost, Package, PythonVenv, Service},
+    resources::{HostFile, OnHost, Package, PythonVenv, Service, Subnet},
     spec::{self, Alert, AlertWhen, OnTheHost, Orchestrator, SecretSource, Spanned, fill},
 };
 
@@ -47,9 +47,10 @@ pub fn unit(pipeline: &str) -> String {
 pub(super) fn is_of(pipeline: &str, address: &Address) -> bool {
     let Some((_, name)) = address.name.split_once('/') else { return false };
     match address.kind {
-        "file" | "python_venv" => {
-            name.strip_prefix("pipeline:").and_then(|name| name.strip_prefix(pipeline)).is_some_and(|rest| rest.starts_with(':'))
-        }
+        "file" | "python_venv" => name
+            .strip_prefix("pipeline:")
+            .and_then(|name| name.strip_prefix(pipeline))
+            .is_some_and(|rest| rest.starts_with(':')),
         "service" => name == unit(pipeline) || name == format!("pipeline-{pipeline}.timer"),
         _ => false,
     }
@@ -61,6 +62,7 @@ struct Placing<'a> {
     on: &'a OnHost,
     name: &'a str,
     pipeline: &'a Spanned<spec::Pipeline>,
+    subnets: BTreeMap<String, Ref<Subnet>>,
     needs: Vec<Address>,
 }
 
@@ -70,8 +72,10 @@ impl Placing<'_> {
     }
 
     fn file(&self, path: String, content: String, mode: &str, owner: &str) -> HostFile {
+        let ids = self.subnets.iter().map(|(name, link)| (fill::subnet_id(name), link.clone()));
+        let ids = ids.filter(|(stands, _)| content.contains(stands)).collect();
         let (mode, owner) = (mode.to_owned(), format!("{owner}:{owner}"));
-        HostFile { on: self.on.clone(), path, content, secret: false, mode, owner, needs: self.needs.clone() }
+        HostFile { on: self.on.clone(), path, content, ids, secret: false, mode, owner, needs: self.needs.clone() }
     }
 }
 
@@ -84,7 +88,8 @@ impl Stack<'_> {
             let Some(wanted) = pipeline.content.as_ref().and_then(|content| content.host.clone()) else { continue };
             let package = Address::new(<Package as Resource<Cloud>>::KIND, format!("{host}/services"));
             let needs = if self.graph.contains(&package) { vec![package] } else { Vec::new() };
-            let mut placing = Placing { host, on, name, pipeline, needs };
+            let subnets = self.subnets.clone();
+            let mut placing = Placing { host, on, name, pipeline, subnets, needs };
             match *pipeline.orchestrator {
                 Orchestrator::Luigi => self.by_luigi(&mut placing, &wanted, &release)?,
                 Orchestrator::Airflow => self.by_airflow(&placing, &wanted, &release)?,
@@ -118,7 +123,10 @@ impl Stack<'_> {
         let mut checksums = String::new();
         for path in wanted.files.iter().map(|path| path.value.as_str()).chain([DESCRIPTION]) {
             let content = text_of(release, path)?;
-            let _ = writeln!(checksums, "{}  {path}", sha256(content.as_bytes()));
+            // One with an id that is put in later cannot be told beforehand.
+            if !placing.subnets.keys().any(|name| content.contains(&fill::subnet_id(name))) {
+                let _ = writeln!(checksums, "{}  {path}", sha256(content.as_bytes()));
+            }
             let file = placing.file(format!("{folder}/{path}"), content, "644", "root");
             before.push(self.graph.add_at(at(), placing.address(path), file).address().clone());
         }
@@ -165,9 +173,12 @@ impl Stack<'_> {
             let filled = filled.map_err(|wrong| anyhow::anyhow!("{}: {}", wrong.span, wrong.message))?;
             // In quotes that are left for the day, which the shell knows.
             let quoted = format!("'{}'", filled.replace('\'', r"'\''"));
-            words.push(DAY.iter().fold(quoted, |word, day| word.replace(&format!("@{day}@"), &format!("'\"${day}\"'"))));
+            words
+                .push(DAY.iter().fold(quoted, |word, day| word.replace(&format!("@{day}@"), &format!("'\"${day}\"'"))));
         }
-        let exports = secrets.iter().map(|(secret, path)| format!("export {}_FILE={}", secret.to_uppercase(), shell::quote(path)));
+        let exports = secrets
+            .iter()
+            .map(|(secret, path)| format!("export {}_FILE={}", secret.to_uppercase(), shell::quote(path)));
         let zone = pipeline.schedule.as_ref().map_or("UTC", |schedule| schedule.zone.as_str());
         render(
             text!("run"),
@@ -209,7 +220,8 @@ impl Stack<'_> {
             needs,
         };
         let resource = unit(service, false, 20, needs.clone());
-        let link = self.graph.add_at(origin(&pipeline.span), format!("{}/{}", placing.host, self::unit(name)), resource);
+        let link =
+            self.graph.add_at(origin(&pipeline.span), format!("{}/{}", placing.host, self::unit(name)), resource);
         if let Some(schedule) = &pipeline.schedule {
             let time = format!("{:02}:{:02}:00 {}", schedule.hour, schedule.minute, schedule.zone);
             let timer = render(text!("run.timer"), &json!({ "name": name, "time": time }))?;
@@ -227,7 +239,7 @@ impl Stack<'_> {
             let value = read_secret(source).with_context(|| {
                 format!("secret `{secret}` of pipeline `{}` ({}) cannot be read", placing.name, source.span.place())
             })?;
-            let path = format!("/etc/infra/pipelines/{}/{secret}", placing.name);
+            let path = fill::secret_file(placing.name, placing.pipeline, secret).unwrap_or_default();
             let file = placing.file(path.clone(), format!("{value}\n"), "600", owner);
             let address = placing.address(&format!("secret-{secret}"));
             self.graph.add_at(origin(&source.span), address, HostFile { secret: true, ..file });
@@ -242,7 +254,9 @@ fn read_secret(source: &SecretSource) -> anyhow::Result<String> {
     let value = match source {
         SecretSource::Env(variable) => match std::env::var(variable) {
             Ok(value) => value.trim().to_owned(),
-            Err(_) => bail!("the environment has no variable {variable}; set it, or leave the hosts out with --no-hosts"),
+            Err(_) => {
+                bail!("the environment has no variable {variable}; set it, or leave the hosts out with --no-hosts")
+            }
         },
         SecretSource::File(file) => {
             let read = SecretFile::read(&file.path);

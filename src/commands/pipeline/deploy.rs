@@ -81,8 +81,7 @@ impl Deploy {
                 }
                 ready = again;
             }
-            ready.known =
-                run::carry_out(&session, &ready.plan, &ready.desired, ready.known, &changing).await?;
+            ready.known = run::carry_out(&session, &ready.plan, &ready.desired, ready.known, &changing).await?;
         }
         for name in &names {
             let Some(pipeline) = ready.known.find::<Cloud, resources::Pipeline>(name) else { continue };
@@ -101,8 +100,7 @@ impl Deploy {
 async fn prepare(session: &Session, names: &[String]) -> Result<Prepared> {
     let known = session.observe().await?;
     let desired = session.desired(&known).await?;
-    let chosen =
-        |address: &engine::Address| names.iter().any(|name| belongs_to(&session.cloud.names, name, address));
+    let chosen = |address: &engine::Address| names.iter().any(|name| belongs_to(&session.cloud.names, name, address));
     let mut plan = session.plan(&desired, &known).only(&chosen);
     examine::plan(session, &known, &mut plan).await?;
     Ok(Prepared { known, desired, plan })

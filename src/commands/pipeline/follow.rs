@@ -192,9 +192,10 @@ impl Run<'_> {
                 return Err(self.failed(task, &step).await);
             }
             let wait = self.wait.as_secs();
-            self.tell(&json!({ "event": "retry", "date": task.date, "job": task.job, "left": left, "seconds": wait }), || {
-                format!("{} {}: {}; again in {wait} s, {left} more", task.date, task.job, step.state)
-            })?;
+            self.tell(
+                &json!({ "event": "retry", "date": task.date, "job": task.job, "left": left, "seconds": wait }),
+                || format!("{} {}: {}; again in {wait} s, {left} more", task.date, task.job, step.state),
+            )?;
             left -= 1;
             tokio::time::sleep(self.wait).await;
         }
@@ -287,9 +288,10 @@ impl Run<'_> {
         let flags = self.session.flags();
         let reason = step.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
         let mut what = format!("{} {}: step {} is {}{reason}", task.date, task.job, step.id, step.state);
-        let folder = self.cluster.as_ref().and_then(|cluster| {
-            Folder::of_step(cluster.log_uri.as_deref()?, &cluster.id, &step.id)
-        });
+        let folder = self
+            .cluster
+            .as_ref()
+            .and_then(|cluster| Folder::of_step(cluster.log_uri.as_deref()?, &cluster.id, &step.id));
         if let Some(folder) = folder {
             // The failure is what is told; a log that cannot be read adds nothing to it.
             let stderr = logs::whole(&self.session.cloud, &folder, "stderr").await.ok().flatten().unwrap_or_default();
@@ -321,7 +323,8 @@ impl Run<'_> {
     pub(super) fn summary(&self, cluster: &Cluster) -> Result {
         let took = cluster.since.map(|since| ui::time::now() - since);
         if self.json {
-            return self.tell(&json!({ "event": "done", "jobs": self.done.len(), "cluster_seconds": took }), String::new);
+            return self
+                .tell(&json!({ "event": "done", "jobs": self.done.len(), "cluster_seconds": took }), String::new);
         }
         let rows: Vec<Vec<String>> = self.done.iter().map(|(date, job, ran)| line(date, job, ran.as_ref())).collect();
         ui::print(&ui::table::render(&HEADINGS, &rows))?;
@@ -347,7 +350,6 @@ pub(super) fn line(date: &str, job: &str, ran: Option<&Ran>) -> Vec<String> {
 /// The rows that a job says it had.
 fn rows(ran: &Ran) -> String {
     let counts = ["in", "out", "duplicates", "rejected"];
-    let said: Vec<String> =
-        counts.iter().filter_map(|name| Some(format!("{} {name}", ran.number(name)?))).collect();
+    let said: Vec<String> = counts.iter().filter_map(|name| Some(format!("{} {name}", ran.number(name)?))).collect();
     if said.is_empty() { String::new() } else { format!(", rows: {}", said.join(", ")) }
 }

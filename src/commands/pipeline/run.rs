@@ -184,7 +184,8 @@ async fn go(globals: &Globals, name: Option<String>, days: Days, how: How, goes_
         Some(cluster) => cluster,
         None => {
             if !changing.yes {
-                ask("Start a cluster for this run? It costs money until the run ends. Only `yes` is taken for yes:").await?;
+                ask("Start a cluster for this run? It costs money until the run ends. Only `yes` is taken for yes:")
+                    .await?;
             }
             match follow::start_cluster(globals, &changing).await {
                 Ok(cluster) => cluster,

@@ -161,7 +161,9 @@ impl Pipeline {
                 let known = match known {
                     Some(known) => Some(known),
                     // Believed once S3 says its checksum is the one that was uploaded.
-                    None => verified(cloud, &self.at.bucket, &key).await?.map(|(sha256, tag)| IndexedFile { tag, sha256 }),
+                    None => {
+                        verified(cloud, &self.at.bucket, &key).await?.map(|(sha256, tag)| IndexedFile { tag, sha256 })
+                    }
                 };
                 anyhow::Ok(known.map(|known| (key, known)))
             }

@@ -123,7 +123,8 @@ fn read(
         Ok(source) => Arc::new(source),
         Err(refused) => {
             let (_, error) = *refused;
-            let error = if error.span.is_none() { Diagnostic { span: Some(name.span.clone()), ..error } } else { error };
+            let error =
+                if error.span.is_none() { Diagnostic { span: Some(name.span.clone()), ..error } } else { error };
             decoder.report(error.hint(format!("it says what the template brings; an empty {MANIFEST} will do")));
             return None;
         }
@@ -187,7 +188,13 @@ fn manifest_of(
         let task = Fields::open(decoder, &TASK, format!("job `{}`", key.text), &key.span, node).and_then(|fields| {
             let script = fields.fixed("script")?;
             let (output, summary) = (fields.fixed("output"), fields.fixed("summary"));
-            Some(Task { script, arguments: words(&fields, "arguments"), spark: words(&fields, "spark"), output, summary })
+            Some(Task {
+                script,
+                arguments: words(&fields, "arguments"),
+                spark: words(&fields, "spark"),
+                output,
+                summary,
+            })
         });
         if let Some(task) = task {
             jobs.insert(key.text.clone(), Spanned::new(task, key.span.clone()));
@@ -254,7 +261,8 @@ fn agree(decoder: &Decoder<'_>, name: &str, pipeline: &Spanned<Pipeline>, conten
             unknown("setting", key, &value.span, content.settings.keys().map(String::as_str).collect());
         }
         if value.is_secret() {
-            let error = Diagnostic::at(&value.span, format!("setting `{key}` of pipeline `{name}` is from the environment"));
+            let error =
+                Diagnostic::at(&value.span, format!("setting `{key}` of pipeline `{name}` is from the environment"));
             decoder.report(error.hint("settings are stored in S3: what is secret belongs under `secrets`"));
         }
     }
@@ -265,7 +273,8 @@ fn agree(decoder: &Decoder<'_>, name: &str, pipeline: &Spanned<Pipeline>, conten
     }
     for (key, job) in &pipeline.jobs {
         if content.file(&job.script).is_none() {
-            let error = Diagnostic::at(&job.script.span, format!("there is no file {}/{}", content.shown, job.script.value));
+            let error =
+                Diagnostic::at(&job.script.span, format!("there is no file {}/{}", content.shown, job.script.value));
             let near = nearest(&job.script, content.files.iter().map(|file| file.path.as_str()));
             decoder.report(error.maybe_hint(near.map(|near| format!("did you mean `{near}`?"))));
         }
@@ -315,7 +324,10 @@ fn files(decoder: &Decoder<'_>, folder: &Path, shown: &str, span: &Span) -> Opti
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
     if let Some(pair) = found.windows(2).find(|pair| pair[0].path == pair[1].path) {
-        return wrong(format!("{} and {} are one file once deployed", pair[0].shown, pair[1].shown), "remove one of them");
+        return wrong(
+            format!("{} and {} are one file once deployed", pair[0].shown, pair[1].shown),
+            "remove one of them",
+        );
     }
     Some(found)
 }

@@ -56,7 +56,17 @@ async fn graph(stack: &mut Stack, wanted: &Wanted) -> Graph<Cloud> {
         let sha256 = sha256_of(&source).await.unwrap();
         names(stack).objects = [((bucket_name.clone(), (*key).to_owned()), "job".to_owned())].into();
         let content_type = content_type.map(str::to_owned);
-        graph.add("job", BucketObject { bucket, bucket_name, key: (*key).to_owned(), content: Content::File(source), sha256, content_type });
+        graph.add(
+            "job",
+            BucketObject {
+                bucket,
+                bucket_name,
+                key: (*key).to_owned(),
+                content: Content::File(source),
+                sha256,
+                content_type,
+            },
+        );
     }
     graph
 }
