@@ -7,6 +7,7 @@ mod lists;
 mod logins;
 mod pages;
 mod passwords;
+mod pipelines;
 mod secrets;
 mod services;
 mod sshd;
