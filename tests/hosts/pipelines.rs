@@ -76,7 +76,8 @@ fn a_pipeline_has_its_files_its_secret_and_its_timer() {
     assert_eq!(ran, format!("--day={} us-west-2 {}\nwell\n", yesterday.trim(), SECRET.len()));
     let program = "/usr/local/lib/infra/pipeline-nightly";
     let as_it = "setpriv --reuid infra-pipelines --regid infra-pipelines --clear-groups";
-    stack.root("inner", &format!("HOME={home} {as_it} {program} 2026-11-23; tail -n 1 {home}/ran | grep -q 2026-11-23"));
+    stack
+        .root("inner", &format!("HOME={home} {as_it} {program} 2026-11-23; tail -n 1 {home}/ran | grep -q 2026-11-23"));
 
     // What somebody changes there is drift.
     stack.root("inner", "echo exit 7 >/opt/infra/pipelines/nightly/work.sh");
@@ -93,7 +94,8 @@ fn a_pipeline_has_its_files_its_secret_and_its_timer() {
 
     // It goes with the spec's lines, and its secret with it.
     let spec = stack.project.read("infra/hosts.yaml");
-    let (before, after) = (spec.find("pipeline:\n").expect("it is there"), spec.find("buckets:\n").expect("it is there"));
+    let (before, after) =
+        (spec.find("pipeline:\n").expect("it is there"), spec.find("buckets:\n").expect("it is there"));
     stack.project.write("infra/hosts.yaml", &format!("{}{}", &spec[..before], &spec[after..]));
     stack.local(&["apply", "--yes"]).expect(0);
     stack.converged();

@@ -13,7 +13,7 @@ fn a_template_is_checked_without_a_cloud() {
     let daily = Daily::new();
     daily.project.run(&["validate"]).expect(0);
     std::fs::rename(daily.project.path("templates/daily"), daily.project.path("templates/dayly")).unwrap();
-    refused(&daily, &["there is no folder templates/daily", "infra/daily.yaml:25:15", "did you mean `dayly`?"]);
+    refused(&daily, &["there is no folder templates/daily", "infra/daily.yaml:24:15", "did you mean `dayly`?"]);
     std::fs::remove_dir_all(daily.project.path("templates")).unwrap();
     refused(&daily, &["`infra pipeline new daily` makes one"]);
 }
@@ -45,7 +45,7 @@ fn a_file_that_is_missing_has_a_place() {
 fn what_the_template_does_not_know_is_refused() {
     let daily = Daily::new();
     daily.project.edit("infra/daily.yaml", "greeting: hello", "greting: hello");
-    refused(&daily, &["has no setting `greting`", "infra/daily.yaml:29", "did you mean `greeting`?"]);
+    refused(&daily, &["has no setting `greting`", "infra/daily.yaml:28", "did you mean `greeting`?"]);
     daily.project.edit("infra/daily.yaml", "greting: hello", "greeting: \"${env:GREETING}\"");
     let run = daily.project.command(None, &["validate"]).env("GREETING", "a-secret-word").output().unwrap();
     let said = String::from_utf8(run.stderr).unwrap();

@@ -160,7 +160,7 @@ fn strict_a_failure_is_tried_again_as_often_as_the_spec_says() {
     ready.daily.project.edit("infra/daily.yaml", "retries: 0", "retries: 1\n    retry_wait: 1s");
     ready.made(DATE);
     ready.inject("step-failure");
-    let run = ready.run(DATE).expect(0).says(&["FAILED; again in 1 s, 0 more"]);
+    let run = ready.run(DATE).expect(0).says(&["tried again in 1 s", "1 left"]);
     assert_eq!(run_states(&run), ["FAILED", "COMPLETED", "COMPLETED"]);
 }
 

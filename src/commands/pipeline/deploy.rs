@@ -29,11 +29,15 @@ use crate::{
 /// Each content is a version of its own, beside the earlier ones, so that a job that runs keeps what it began with.
 /// `infra apply` does the same for all pipelines, with the rest of the stack.
 #[derive(Args, Debug)]
-#[command(after_help = "\
+// `--version` is a pipeline's here.
+#[command(
+    disable_version_flag = true,
+    after_help = "\
 Examples:
   infra pipeline deploy
   infra pipeline deploy nyc311 --yes
-  infra pipeline deploy nyc311 --version 1a2b3c4d5e6f    back to an earlier version")]
+  infra pipeline deploy nyc311 --version 1a2b3c4d5e6f    back to an earlier version"
+)]
 pub(super) struct Deploy {
     /// The pipeline; all of the spec's unless said.
     name: Option<String>,

@@ -161,7 +161,7 @@ impl Run<'_> {
                     if !self.goes_on {
                         return Err(failure);
                     }
-                    self.tell(&json!({ "event": "failed", "date": task.date, "job": task.job }), || {
+                    self.tell(&json!({ "event": "failed", "date": task.date.to_string(), "job": task.job }), || {
                         format!("{} {}: failed; the other days go on", task.date, task.job)
                     })?;
                     failures.push(failure);
@@ -193,8 +193,8 @@ impl Run<'_> {
             }
             let wait = self.wait.as_secs();
             self.tell(
-                &json!({ "event": "retry", "date": task.date, "job": task.job, "left": left, "seconds": wait }),
-                || format!("{} {}: {}; again in {wait} s, {left} more", task.date, task.job, step.state),
+                &json!({ "event": "retry", "date": task.date.to_string(), "job": task.job, "left": left, "seconds": wait }),
+                || format!("{} {}: tried again in {wait} s, as often as the spec says; {left} left", task.date, task.job),
             )?;
             left -= 1;
             tokio::time::sleep(self.wait).await;
@@ -238,7 +238,7 @@ impl Run<'_> {
         }
         self.note(task, &ran).await?;
         self.tell(
-            &json!({ "event": "ended", "date": task.date, "job": task.job, "state": step.state, "seconds": ran.seconds,
+            &json!({ "event": "ended", "date": task.date.to_string(), "job": task.job, "state": step.state, "seconds": ran.seconds,
                      "summary": ran.summary }),
             || format!("{} {}: {}{}", task.date, task.job, step.state, rows(&ran)),
         )?;
@@ -263,11 +263,12 @@ impl Run<'_> {
         let mut told = (String::new(), tokio::time::Instant::now());
         let mut now = step;
         loop {
-            if now.state != told.0 || told.1.elapsed() >= STILL {
+            // How it ended is told with what it did.
+            if now.is_active() && (now.state != told.0 || told.1.elapsed() >= STILL) {
                 let seconds = now.elapsed(ui::time::now());
                 let state = now.state.clone();
                 self.tell(
-                    &json!({ "event": "state", "date": task.date, "job": task.job, "step": now.id, "state": state,
+                    &json!({ "event": "state", "date": task.date.to_string(), "job": task.job, "step": now.id, "state": state,
                              "seconds": seconds }),
                     || {
                         let after = seconds.map(|seconds| format!(" after {}", ui::time::elapsed(seconds)));

@@ -48,7 +48,8 @@ impl Status {
         let records = Records { bucket: code_folder(&session.spec, pipeline, account).bucket, pipeline: name.clone() };
         let ran = records.last(&session.cloud, days).await?;
         if json {
-            let days: Vec<_> = ran.iter().map(|(date, day)| json!({ "date": date, "jobs": day.jobs })).collect();
+            let days: Vec<_> =
+                ran.iter().map(|(date, day)| json!({ "date": date.to_string(), "jobs": day.jobs })).collect();
             let told = json!({ "pipeline": name, "deployed": deployed, "in_folder": in_folder, "history": history, "days": days });
             return Ok(ui::print(&format!("{told:#}\n"))?);
         }

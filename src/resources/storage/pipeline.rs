@@ -43,6 +43,8 @@ pub struct PipelineObserved {
     pub version: Option<String>,
     /// It, and those that were current before, the newest first.
     pub history: Vec<String>,
+    /// Whether the pointer is as the stack wrote it.
+    pub ours: bool,
     /// The pipeline's name.
     #[serde(skip)]
     pub name: String,
@@ -83,6 +85,7 @@ impl Resource<Cloud> for Pipeline {
                 code: code(&pointer.at, name),
                 version: says.as_ref().map(|says| says.version.clone()),
                 history: says.as_ref().map(|says| says.history.clone()).unwrap_or_default(),
+                ours: says.is_some(),
                 name: name.clone(),
                 at: pointer.at.clone(),
                 files: says.map(|says| says.files).unwrap_or_default(),
@@ -127,6 +130,10 @@ impl Resource<Cloud> for Pipeline {
 
     async fn delete(observed: &PipelineObserved, cx: &StepContext<'_, Cloud>) -> Result<()> {
         let key = observed.at.pointer(&observed.name);
+        if !observed.ours {
+            cx.progress(format!("s3://{}/{key} was overwritten by somebody else: left alone", observed.bucket));
+            return Ok(());
+        }
         match contents::purge(cx.world, &observed.bucket, &key, |version| version.key == key, |_| {}).await {
             Err(error) if error.downcast_ref().is_some_and(CloudError::is_missing) => Ok(()),
             result => result.map(drop),
@@ -189,6 +196,7 @@ impl Pipeline {
             code: code(&self.at, &name),
             version: Some(says.version),
             history: says.history,
+            ours: true,
             name,
             at: self.at.clone(),
             files: says.files,
