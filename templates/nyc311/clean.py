@@ -24,7 +24,7 @@ PARTS = ["year", "month", "day"]
 
 
 def parse(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--preprocessed", required=True, help="the preprocessed tree's URI")
     parser.add_argument("--cleaned", required=True, help="the URI of the tree to write")
     parser.add_argument("--profile", required=True, help="the URI of the decision of profile_columns.py")
@@ -127,7 +127,7 @@ def reject(spark, judged, names, target):
     rejected = judged.where("reason IS NOT NULL").select(*fields + [F.col("reason")])
     rejected.coalesce(1).write.mode("overwrite").parquet(target)
     counted = spark.read.schema(rejected.schema).parquet(target).groupBy("reason").count().collect()
-    return dict((row["reason"], row["count"]) for row in counted)
+    return {row["reason"]: row["count"] for row in counted}
 
 
 def start_of(day):
@@ -185,13 +185,13 @@ def merge(spark, files, fresh, options):
     if folders:
         before = spark.read.parquet(*folders)
         if before.dtypes != fresh.dtypes:
-            names = sorted(set(name for name, _ in set(before.dtypes) ^ set(fresh.dtypes)))
+            names = sorted({name for name, _ in set(before.dtypes) ^ set(fresh.dtypes)})
             hint = "keep the decision that it was made with, or clean the history again into an empty tree"
             raise lake.Refused("the cleaned tree has other columns (%s); %s" % (", ".join(names), hint))
         everything = everything.union(before.withColumn("_before", F.lit(1)))
     # The last resort of the order: without it, Spark could choose another of two that differ each time.
-    content = [F.coalesce(F.col(name).cast("string"), F.lit(u"\u0000")) for name in fresh.columns]
-    everything = everything.withColumn("_content", F.sha2(F.concat_ws(u"\u0001", *content), 256))
+    content = [F.coalesce(F.col(name).cast("string"), F.lit("\u0000")) for name in fresh.columns]
+    everything = everything.withColumn("_content", F.sha2(F.concat_ws("\u0001", *content), 256))
     key = Window.partitionBy("unique_key")
     order = [F.col(name).desc_nulls_last() for name in ["resolution_action_updated_date", "closed_date", "load_date"]]
     order += [F.col("_before").asc(), F.col("_content").asc()]
@@ -218,16 +218,16 @@ def count(merged, names):
         rows("_before = 1").alias("before"),
         (rows("_before = 1") - rows("_rank = 1 AND _in_tree > 0")).alias("before_repeated"),
     ).first()
-    result = dict((name, answer[name]) for name in ["added", "updated", "known", "before", "before_repeated"])
+    result = {name: answer[name] for name in ["added", "updated", "known", "before", "before_repeated"]}
     result["repeated"] = answer["batch"] - answer["keys"]
     known = batch.where("_rank = 1").agg(*[F.count(F.col(name)).alias(name) for name in names]).first()
     keys = float(answer["keys"] or 1)
-    result["null_shares"] = dict((name, round(1 - known[name] / keys, 6)) for name in names if name != "problems")
+    result["null_shares"] = {name: round(1 - known[name] / keys, 6) for name in names if name != "problems"}
     notes = batch.where("_before = 0").select(F.explode(F.split("problems", "; ")).alias("note"))
     by_column = notes.groupBy(F.substring_index("note", ": ", 2).alias("what")).count().collect()
-    result["problems"] = dict((row["what"], row["count"]) for row in by_column)
+    result["problems"] = {row["what"]: row["count"] for row in by_column}
     by_day = batch.where("_rank = 1").groupBy(F.to_date("created_date").alias("day")).count().collect()
-    result["by_day"] = dict((str(row["day"]), row["count"]) for row in by_day)
+    result["by_day"] = {str(row["day"]): row["count"] for row in by_day}
     return result
 
 
@@ -265,9 +265,10 @@ def finish(files, options):
         home = lake.join(options.runs, "clean", name[: -len(".json")])
         # The summary says that the batch is in place: an older one does not while it is not.
         files.delete(lake.join(home, lake.SUMMARY))
+        put_day = functools.partial(put, files, options, home)
         pool = ThreadPool(8)
         try:
-            pool.map(lambda day: put(files, options, home, day, note["days"][day]), sorted(note["days"]))
+            pool.map(put_day, sorted(note["days"].items()))
         finally:
             pool.terminate()
         files.write_json(lake.join(home, lake.SUMMARY), note["summary"])
@@ -275,8 +276,9 @@ def finish(files, options):
         files.delete(lake.join(pending(options), name))
 
 
-def put(files, options, home, day, names):
+def put(files, options, home, one):
     """Puts a day's files in place, and then takes away those that were there."""
+    day, names = one
     target = lake.join(options.cleaned, day)
     staging = lake.join(home, "staging", "/".join("%s=%s" % pair for pair in zip(PARTS, day.split("/"))))
     for name in names:

@@ -56,9 +56,9 @@ def clean_name(name):
 
 def _translation():
     """Letters that lose their accents, and signs that have a plain one, as the two strings that `translate` takes."""
-    pairs = {u"\u2018": "'", u"\u2019": "'", u"\u201c": '"', u"\u201d": '"', u"\u2013": "-", u"\u2014": "-"}
+    pairs = {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-"}
     # Letters with a stroke are letters of their own to Unicode.
-    pairs.update(zip(u"\u00d8\u00f8\u0110\u0111\u0141\u0142\u0131", "OoDdLli"))
+    pairs.update(zip("\u00d8\u00f8\u0110\u0111\u0141\u0142\u0131", "OoDdLli"))
     for code in list(range(0xC0, 0x250)) + list(range(0x1E00, 0x1F00)):
         if len(plain(chr(code))) == 1:
             pairs.setdefault(chr(code), plain(chr(code)))
@@ -67,7 +67,7 @@ def _translation():
 
 _FROM, _TO = _translation()
 # Two letters for one.
-_LONGER = [(u"\u00df", "ss"), (u"\u00e6", "ae"), (u"\u00c6", "AE"), (u"\u0153", "oe"), (u"\u0152", "OE")]
+_LONGER = [("\u00df", "ss"), ("\u00e6", "ae"), ("\u00c6", "AE"), ("\u0153", "oe"), ("\u0152", "OE")]
 
 
 def known_values(frame):
@@ -81,7 +81,7 @@ def known_values(frame):
     clean = "translate(v, %s, %s)" % (_text(_FROM), _text(_TO))
     for letter, letters in _LONGER:
         clean = "replace(%s, %s, %s)" % (clean, _text(letter), _text(letters))
-    for pattern, by in [(u"[\u0300-\u036f\u200b-\u200f\ufeff]", ""), ("[^ -~]+", " "), (" {2,}", " ")]:
+    for pattern, by in [("[\u0300-\u036f\u200b-\u200f\ufeff]", ""), ("[^ -~]+", " "), (" {2,}", " ")]:
         clean = "regexp_replace(%s, %s, %s)" % (clean, _text(pattern), _text(by))
     # Most values are clean: one look instead of nine. No repeated group, which would exhaust Java's stack on long text.
     clean = "CASE WHEN v RLIKE '[^ -~]|  |^ | $' THEN trim(%s) ELSE v END" % clean

@@ -18,11 +18,12 @@ import sys
 import time
 
 import requests
-import storage
 from botocore.exceptions import BotoCoreError, ClientError
 from requests.adapters import HTTPAdapter
 from sodapy import Socrata
 from urllib3.util.retry import Retry
+
+import storage
 
 MANIFEST = "_manifest.json"
 # Which date decides, by kind, and where the kind's tree begins below RAW.
@@ -103,7 +104,9 @@ def connect(url, app_token, backoff=2.0, retries=8, timeout=120):
 class Source:
     """The two data sets as one: requests that were created before 2020 are in the first."""
 
-    def __init__(self, client, dataset="erm2-nwe9", history="76ig-c548", history_before="2020-01-01", page=LARGEST_PAGE):
+    def __init__(
+        self, client, dataset="erm2-nwe9", history="76ig-c548", history_before="2020-01-01", page=LARGEST_PAGE
+    ):
         self.client, self.dataset, self.history, self.page = client, dataset, history, page
         self.history_before = datetime.date.fromisoformat(history_before)
 
@@ -198,18 +201,22 @@ def _load(source, raw, kind, day, here):
 
 
 def parse(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--raw", required=True, metavar="URI", help="the raw tree: s3://BUCKET/raw/ or a local folder")
     parser.add_argument("--kinds", nargs="+", choices=sorted(KINDS), default=["new", "updates"])
     parser.add_argument("--day", type=datetime.date.fromisoformat, help="one day; yesterday unless said")
     parser.add_argument("--from", dest="first", type=datetime.date.fromisoformat, help="first day of a full load")
-    parser.add_argument("--to", dest="last", type=datetime.date.fromisoformat, help="its last day; yesterday unless said")
+    parser.add_argument(
+        "--to", dest="last", type=datetime.date.fromisoformat, help="its last day; yesterday unless said"
+    )
     parser.add_argument("--again", action="store_true", help="load days that are loaded already")
     parser.add_argument("--token-file", metavar="FILE", help=f"mode 0600; else ${TOKEN}_FILE or ${TOKEN}")
     parser.add_argument("--url", default=os.environ.get("SOCRATA_URL", "https://data.cityofnewyork.us"))
     parser.add_argument("--dataset", default="erm2-nwe9")
     parser.add_argument("--history-dataset", default="76ig-c548")
-    parser.add_argument("--history-before", default="2020-01-01", help="created before this day: in the history data set")
+    parser.add_argument(
+        "--history-before", default="2020-01-01", help="created before this day: in the history data set"
+    )
     parser.add_argument("--page", type=int, default=LARGEST_PAGE)
     parser.add_argument("--backoff", type=float, default=float(os.environ.get("SOCRATA_BACKOFF", "2")))
     options = parser.parse_args(argv)

@@ -18,7 +18,7 @@ BYTES_A_FILE = 256 * 1024 * 1024
 
 
 def parse(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--raw", required=True, help="the raw tree's URI")
     parser.add_argument("--preprocessed", required=True, help="the URI of the tree to write")
     parser.add_argument("--runs", required=True, help="the URI under which summaries go")
@@ -45,14 +45,14 @@ def work(spark, options):
         parts = pool.map(lambda one: one_day(spark, files, options, one[0], one[1], manifests[one]), todo)
     finally:
         pool.terminate()
-    unknown = sorted(set(name for part in parts for name in part["unknown_columns"]))
+    unknown = sorted({name for part in parts for name in part["unknown_columns"]})
     summary = {
         "job": "preprocess",
         "batch": lake.batch(options),
         "kinds": sorted(options.kinds),
         "in": sum(manifests[one]["rows"] for one in todo),
         "out": sum(part["rows"] for part in parts),
-        "by_day": dict(("%s %s" % one, part["rows"]) for one, part in zip(todo, parts)),
+        "by_day": {"%s %s" % one: part["rows"] for one, part in zip(todo, parts)},
         "unknown_columns": unknown,
         "seconds": round(time.time() - started, 1),
     }

@@ -17,7 +17,7 @@ import lake
 
 
 def parse(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--preprocessed", required=True, help="the preprocessed tree's URI")
     parser.add_argument("--profile", required=True, help="the URI of the JSON file to write")
     parser.add_argument("--max-null", type=float, default=0.9, help="drop a column with more nulls than this share")

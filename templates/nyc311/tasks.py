@@ -13,8 +13,9 @@ import subprocess
 import time
 
 import boto3
-import extract
 import luigi
+
+import extract
 import storage
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -119,10 +120,14 @@ class Job(luigi.Task):
         code = pathlib.Path(settings.code or HERE)
         modules = ",".join(str(code / module) for module in MODULES)
         command = [settings.spark_submit, *shlex.split(settings.spark_arguments), "--py-files", modules]
-        done = subprocess.run([*command, str(code / f"{self.script}.py"), *arguments], stdout=subprocess.PIPE, text=True)
+        done = subprocess.run(
+            [*command, str(code / f"{self.script}.py"), *arguments], stdout=subprocess.PIPE, text=True
+        )
+        # spark-submit puts all that the job says on its standard output: last, the summary or what went wrong.
+        said = (done.stdout.strip().splitlines() or ["nothing"])[-1]
         if done.returncode:
-            raise RuntimeError(f"{self.script} {self.name()} ended with {done.returncode}")
-        self.tell(done.stdout.strip().splitlines()[-1] if done.stdout.strip() else "done")
+            raise RuntimeError(f"{self.script} {self.name()} ended with {done.returncode}: {said}")
+        self.tell(said)
 
     def command(self, arguments):
         """The step's arguments."""
@@ -132,7 +137,16 @@ class Job(luigi.Task):
         code = settings.code.rstrip("/")
         modules = ",".join(f"{code}/{module}" for module in MODULES)
         more = shlex.split(settings.spark_arguments)
-        return ["spark-submit", "--deploy-mode", "cluster", *more, "--py-files", modules, f"{code}/{self.script}.py", *arguments]
+        return [
+            "spark-submit",
+            "--deploy-mode",
+            "cluster",
+            *more,
+            "--py-files",
+            modules,
+            f"{code}/{self.script}.py",
+            *arguments,
+        ]
 
 
 class Step:
@@ -338,4 +352,3 @@ def months(first, last):
 def span(first, last):
     """What the jobs call a range of days."""
     return str(first) if first == last else f"{first}_{last}"
-

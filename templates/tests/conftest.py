@@ -114,7 +114,14 @@ class Lake:
             digest = hashlib.sha256(page).hexdigest()
             described.append({"name": name, "rows": count, "bytes": len(page), "sha256": digest})
             rows += count
-        manifest = {"version": 1, "kind": kind, "day": day, "rows": rows, "columns": sorted(columns), "pages": described}
+        manifest = {
+            "version": 1,
+            "kind": kind,
+            "day": day,
+            "rows": rows,
+            "columns": sorted(columns),
+            "pages": described,
+        }
         (folder / "_manifest.json").write_text(json.dumps({**manifest, **wrong}))
         return folder
 
@@ -134,14 +141,23 @@ class Lake:
         """A decision that keeps every column but those."""
         import columns
 
-        decision = {name: {"null_share": 0, "drop": "mostly null" if name in dropped else None} for name in columns.COLUMNS}
+        decision = {
+            name: {"null_share": 0, "drop": "mostly null" if name in dropped else None} for name in columns.COLUMNS
+        }
         (self.base / "runs").mkdir(parents=True, exist_ok=True)
         (self.base / "runs/profile.json").write_text(json.dumps({"version": 1, "rows": 1, "columns": decision}))
 
     def clean(self, *days: str, kinds=("new", "updates"), latest="2020-12-31") -> dict:
         import clean
 
-        arguments = ["--preprocessed", self.uri("preprocessed"), "--cleaned", self.uri("cleaned"), "--runs", self.uri("runs")]
+        arguments = [
+            "--preprocessed",
+            self.uri("preprocessed"),
+            "--cleaned",
+            self.uri("cleaned"),
+            "--runs",
+            self.uri("runs"),
+        ]
         arguments += ["--profile", self.uri("runs/profile.json"), "--latest", latest, "--kinds", *kinds]
         return clean.work(self.spark, clean.parse([*arguments, *self._days(days)]))
 

@@ -18,9 +18,17 @@ import urllib.parse
 FIRST_DAY = datetime.date(2023, 1, 1)
 DAYS = 365
 ROWS_A_FILE = 1000000
-NAMES = "Ana Bruno Carla Diego Elisa Fábio Gabriela Heitor Inês João Karina Luís Márcia Nuno Olívia Paulo Raquel".split()
+NAMES = (
+    "Ana Bruno Carla Diego Elisa Fábio Gabriela Heitor Inês João Karina Luís Márcia Nuno Olívia Paulo Raquel".split()
+)
 FAMILIES = "Almeida Barbosa Conceição Dias Esteves Ferreira Gonçalves Lima Magalhães Nóbrega Oliveira Pinto".split()
-CITIES = [("São Paulo", "SP"), ("Rio de Janeiro", "RJ"), ("Belo Horizonte", "MG"), ("Curitiba", "PR"), ("Salvador", "BA")]
+CITIES = [
+    ("São Paulo", "SP"),
+    ("Rio de Janeiro", "RJ"),
+    ("Belo Horizonte", "MG"),
+    ("Curitiba", "PR"),
+    ("Salvador", "BA"),
+]
 THINGS = "Teclado Mouse Monitor Cadeira Mesa Cabo Câmera Fone Microfone Impressora".split()
 KINDS = ["Básico", "Padrão", "Avançado", "Profissional", "Único"]
 
@@ -121,7 +129,7 @@ def folder(uri):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--bronze", required=True, help="s3://BUCKET/bronze/ or a local folder")
     parser.add_argument("--sales", type=int, default=15000000)
     parser.add_argument("--users", type=int, default=100)

@@ -83,11 +83,14 @@ def job_flow(wanted: dict) -> dict:
         "StepConcurrencyLevel": 10,
         "VisibleToAllUsers": True,
         "AutoTerminationPolicy": {"IdleTimeout": 3600},
-        "Tags": [{"Key": key, "Value": value} for key, value in {"infra:stack": wanted["stack"], **wanted["tags"]}.items()],
+        "Tags": [
+            {"Key": key, "Value": value} for key, value in {"infra:stack": wanted["stack"], **wanted["tags"]}.items()
+        ],
     }
     if wanted["logs"]:
         request["LogUri"] = wanted["logs"]
-    return {**request, **wanted["job_flow"]}
+    # `null` takes a field away: releases before 5.30.0 know no AutoTerminationPolicy.
+    return {name: value for name, value in {**request, **wanted["job_flow"]}.items() if value is not None}
 
 
 def step(wanted: dict) -> dict:

@@ -66,11 +66,15 @@ def moment(text):
 
 
 def parse(argv=None):
-    parser = argparse.ArgumentParser(description="Sales with their users, products, values and commissions.")
+    parser = argparse.ArgumentParser(
+        description="Sales with their users, products, values and commissions.", allow_abbrev=False
+    )
     parser.add_argument("--bronze", required=True, help="the input's URI: s3://BUCKET/bronze/")
     parser.add_argument("--gold", required=True, help="the output's URI: s3://BUCKET/gold/")
     parser.add_argument("--at", type=moment, help="DH_PROCESSAMENTO, YYYY-MM-DDTHH:MM:SS in UTC; now unless said")
-    parser.add_argument("--files", type=int, default=0, help="how many files gold/vendas/ has; Spark's choice unless said")
+    parser.add_argument(
+        "--files", type=int, default=0, help="how many files gold/vendas/ has; Spark's choice unless said"
+    )
     options = parser.parse_args(argv)
     options.at = options.at or datetime.datetime.utcnow().replace(microsecond=0)
     bronze, gold = options.bronze.rstrip("/") + "/", options.gold.rstrip("/") + "/"
@@ -97,8 +101,9 @@ def session():
 
 def table(spark, options, name, schema):
     """One of the input's tables; its headers must be the schema's."""
-    reader = spark.read.schema(schema).option("header", "true").option("enforceSchema", "false").option("mode", "FAILFAST")
-    # Without these, 2023-02-31 or 1.005 would come in as something else, or as null.
+    reader = (
+        spark.read.schema(schema).option("header", "true").option("enforceSchema", "false").option("mode", "FAILFAST")
+    )
     reader = reader.option("dateFormat", "yyyy-MM-dd").option("encoding", "UTF-8")
     return reader.csv("%s/%s/" % (options.bronze.rstrip("/"), name))
 
@@ -131,7 +136,9 @@ def work(spark, options):
     )
     joined = joined.withColumn("_reason", reason)
     gold = options.gold.rstrip("/")
-    rejected = joined.where("_reason IS NOT NULL").select(*[field.name for field in SALES] + [F.col("_reason").alias("MOTIVO")])
+    rejected = joined.where("_reason IS NOT NULL").select(
+        *[field.name for field in SALES] + [F.col("_reason").alias("MOTIVO")]
+    )
     rejected.coalesce(1).write.mode("overwrite").parquet(gold + "/vendas_rejeitadas")
 
     value = (F.col("QUANTIDADE").cast("decimal(10,0)") * F.col("PRECO")).cast(MONEY)
@@ -153,13 +160,15 @@ def work(spark, options):
         F.count(F.lit(1)).alias("rows"), F.sum("QUANTIDADE").alias("quantity"),
         F.sum("VALOR_VENDA").alias("value"), F.sum("COMISSAO").alias("commission"),
     ).first()  # fmt: skip
-    reasons = spark.read.schema(rejected.schema).parquet(gold + "/vendas_rejeitadas").groupBy("MOTIVO").count().collect()
+    reasons = (
+        spark.read.schema(rejected.schema).parquet(gold + "/vendas_rejeitadas").groupBy("MOTIVO").count().collect()
+    )
     summary = {
         "job": "processa_spark_vendas",
         "in": sales.count(),
         "out": totals["rows"],
         "rejected": sum(row["count"] for row in reasons),
-        "rejected_by_reason": dict((row["MOTIVO"], row["count"]) for row in reasons),
+        "rejected_by_reason": {row["MOTIVO"]: row["count"] for row in reasons},
         "quantity": totals["quantity"] or 0,
         # As text: a number of JSON is no decimal.
         "value": str(totals["value"] or "0.00"),
