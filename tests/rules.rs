@@ -162,6 +162,7 @@ fn each_room_knows_only_those_below_it() {
             "src/hosts/",
             &["spec", "stacks", "resources", "cloud", "cluster", "tunnel", "pipeline", "local", "commands", "ui"],
         ),
+        ("src/cluster/", &["tunnel", "pipeline", "local", "commands", "workspace", "ui"]),
         ("src/local/", &["spec", "stacks", "resources", "hosts", "cluster", "tunnel", "pipeline", "commands"]),
     ];
     let sources = sources("src");

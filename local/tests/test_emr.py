@@ -176,6 +176,22 @@ def test_emr_adds_rules_that_stay_and_nodes_that_hold(aws, network, managed, nam
         aws.ec2.delete_security_group(GroupId=group)
 
 
+def test_emr_doubles_no_rule_that_has_a_description(aws, network, managed, name):
+    aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust("elasticmapreduce.amazonaws.com"))
+    aws.iam.attach_role_policy(
+        RoleName=name, PolicyArn="arn:aws:iam::aws:policy/service-role/AmazonElasticMapReduceRole"
+    )
+    ours = [{"GroupId": managed[1], "Description": "Ours"}]
+    rule = {"IpProtocol": "tcp", "FromPort": 0, "ToPort": 65535, "UserIdGroupPairs": ours}
+    aws.ec2.authorize_security_group_ingress(GroupId=managed[0], IpPermissions=[rule])
+    made = aws.emr.run_job_flow(**wanted(name, network.public, own_groups(managed), ServiceRole=name))["JobFlowId"]
+    until(cluster_state(aws.emr, made), ["WAITING"])
+    found = aws.ec2.describe_security_groups(GroupIds=[managed[0]])["SecurityGroups"][0]["IpPermissions"]
+    pairs = [p for r in found if r["IpProtocol"] == "tcp" for p in r["UserIdGroupPairs"]]
+    assert sorted((p["GroupId"] == managed[1], p.get("Description", "")) for p in pairs) == [(False, ""), (True, "Ours")]
+    aws.emr.terminate_job_flows(JobFlowIds=[made])
+
+
 def test_termination_protection(aws, network, name):
     made = aws.emr.run_job_flow(**wanted(name, network.public, {"TerminationProtected": True}))["JobFlowId"]
     with refused(*INVALID) as refusal:

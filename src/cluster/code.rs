@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use aws_sdk_s3::{primitives::ByteStream, types::ChecksumAlgorithm};
+use aws_sdk_s3::{operation::list_objects_v2::ListObjectsV2Output, primitives::ByteStream, types::ChecksumAlgorithm};
 use base64::{Engine, prelude::BASE64_STANDARD};
 
 use crate::{
@@ -42,7 +42,7 @@ impl CodeFolder {
     pub async fn names(&self, cloud: &Cloud) -> Result<Vec<String>> {
         let request = cloud.clients.s3.list_objects_v2().bucket(&self.bucket).prefix(&self.folder).delimiter("/");
         let pages: Vec<_> = request.into_paginator().send().try_collect().await.explain("s3:ListBucket")?;
-        let keys = pages.iter().flat_map(|page| page.contents()).filter_map(|object| object.key());
+        let keys = pages.iter().flat_map(ListObjectsV2Output::contents).filter_map(|object| object.key());
         let names = keys.filter_map(|key| key.strip_prefix(&self.folder)).filter(|name| !name.is_empty());
         Ok(names.map(str::to_owned).collect())
     }

@@ -35,6 +35,7 @@ fn seconds(moment: Option<&DateTime>) -> Option<i64> {
 }
 
 /// A moment as `2026-11-24T14:03:07Z`, or null.
+#[expect(clippy::ref_option, reason = "serde hands fields over so")]
 fn stamp<S: Serializer>(moment: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
     match moment.and_then(|seconds| Timestamp::from_second(seconds).ok()) {
         Some(moment) => serializer.serialize_str(&moment.to_string()),

@@ -41,9 +41,15 @@ impl Job {
         let Self { program, arguments, deploy_mode, name, class, conf, options, py_files } = self;
         let mut words = vec!["spark-submit".to_owned(), "--deploy-mode".into(), deploy_mode.clone()];
         let mut option = |flag: &str, value: String| words.extend([flag.to_owned(), value]);
-        name.iter().for_each(|name| option("--name", name.clone()));
-        class.iter().for_each(|class| option("--class", class.clone()));
-        conf.iter().for_each(|setting| option("--conf", setting.clone()));
+        if let Some(name) = name {
+            option("--name", name.clone());
+        }
+        if let Some(class) = class {
+            option("--class", class.clone());
+        }
+        for setting in conf {
+            option("--conf", setting.clone());
+        }
         if !py_files.is_empty() {
             option("--py-files", py_files.join(","));
         }
@@ -127,8 +133,7 @@ async fn arrived(cloud: &Cloud, cluster: &str, name: &str) -> Result<Option<Stri
 fn unique(title: &str) -> Result<String> {
     let mut bytes = [0; 4];
     getrandom::fill(&mut bytes).context("the system has no random numbers")?;
-    let mark: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("{title} [{mark}]"))
+    Ok(format!("{title} [{:08x}]", u32::from_be_bytes(bytes)))
 }
 
 #[cfg(test)]

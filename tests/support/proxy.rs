@@ -21,6 +21,8 @@ use tokio::{net::TcpListener, sync::Notify, task::JoinHandle};
 pub struct Traffic {
     /// How many requests were answered or are under way.
     pub calls: usize,
+    /// The operations, in the order in which they came.
+    pub sequence: Vec<String>,
     /// How many of each operation.
     pub operations: BTreeMap<String, usize>,
     /// When each request began and ended, from the first one's beginning.
@@ -151,6 +153,7 @@ async fn pass(
         state.silent |= behaviour.silent_from.is_some_and(|call| state.traffic.calls >= call);
         state.silent |= state.silent_at == Some(operation.as_str());
         let cut = state.cut_at == Some(operation.as_str());
+        state.traffic.sequence.push(operation.clone());
         *state.traffic.operations.entry(operation).or_default() += 1;
         (state.silent, cut, *state.first.get_or_insert(began))
     };

@@ -89,7 +89,20 @@ def add_rules(cluster) -> None:
             for source in sources or [None]:
                 if sources and not source:
                     continue
-                _authorize(authorize, vpc_id, rule, target, source)
+                group = ec2.get_security_group_from_id(target)
+                egress = authorize == ec2.authorize_security_group_egress
+                if not _has(group.egress_rules if egress else group.ingress_rules, rule, source):
+                    _authorize(authorize, vpc_id, rule, target, source)
+
+
+def _has(rules: list, wanted: dict, source: str | None) -> bool:
+    """Whether a group has a rule already: to AWS, though not to moto, one with a description is the same rule."""
+    return source is not None and any(
+        (rule.ip_protocol, rule.from_port, rule.to_port)
+        == (wanted["ip_protocol"], wanted["from_port"], wanted["to_port"])
+        and rule.source_group.get("GroupId") == source
+        for rule in rules
+    )
 
 
 def _authorize(authorize, vpc_id: str, rule: dict, target: str, source: str | None) -> None:

@@ -62,6 +62,16 @@ enum Stream {
     Controller,
 }
 
+impl Stream {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+            Self::Controller => "controller",
+        }
+    }
+}
+
 /// For so many seconds after a step's end its logs may yet come: EMR writes them every five minutes.
 const LATE: i64 = 15 * 60;
 /// Logs are looked for on one of so many looks at the step.
@@ -76,11 +86,9 @@ impl Logs {
         let step = named(&all, &step, &subject.id, session.flags())?;
         let folder = subject.log_uri.as_deref().and_then(|uri| Folder::of_step(uri, &subject.id, &step.id));
         let folder = folder.ok_or_else(|| keeps_none(&session, &subject.id))?;
-        let chosen = |stream: &&'static str| {
-            streams.is_empty()
-                || streams.iter().any(|wanted| wanted.to_possible_value().is_some_and(|it| it.get_name() == *stream))
-        };
-        let streams: Vec<&'static str> = STREAMS.iter().copied().filter(|stream| chosen(&stream)).collect();
+        let wanted: Vec<&str> = streams.iter().map(|stream| stream.name()).collect();
+        let chosen = |stream: &&'static str| wanted.is_empty() || wanted.contains(stream);
+        let streams: Vec<&'static str> = STREAMS.iter().copied().filter(chosen).collect();
         if json {
             return as_json(&session, &subject.id, step, &folder, &streams).await;
         }
@@ -89,7 +97,7 @@ impl Logs {
         if follow {
             let id = step.id.clone();
             let work = wait(&session, &subject.id, &id, &mut tails, &mut headings);
-            run::unless_stopped_reading(work).await?;
+            Box::pin(run::unless_stopped_reading(work)).await?;
         } else {
             read(&session, &mut tails, &mut headings).await?;
         }

@@ -145,15 +145,15 @@ struct Saying<'a> {
     json: bool,
 }
 
-impl Saying<'_> {
-    fn event(&self, event: &Value) -> Result {
-        Ok(ui::print(&format!("{event}\n"))?)
-    }
+fn event(event: &Value) -> Result {
+    Ok(ui::print(&format!("{event}\n"))?)
+}
 
+impl Saying<'_> {
     fn submitted(&self, step: &Step, job: &Job, already: bool) -> Result {
         let (id, name) = (&step.id, &step.name);
         if self.json {
-            return self.event(&json!({
+            return event(&json!({
                 "event": "submitted", "cluster": self.cluster, "step": id, "name": name, "program": job.program,
                 "already": already,
             }));
@@ -173,7 +173,7 @@ impl Saying<'_> {
     fn state(&self, step: &Step) -> Result {
         let elapsed = step.elapsed(ui::time::now()).unwrap_or_default();
         if self.json {
-            return self.event(&json!({ "event": "state", "step": step.id, "state": step.state, "seconds": elapsed }));
+            return event(&json!({ "event": "state", "step": step.id, "state": step.state, "seconds": elapsed }));
         }
         let after =
             if step.started.is_some() { format!(" after {}", ui::time::elapsed(elapsed)) } else { String::new() };
@@ -212,8 +212,7 @@ impl Saying<'_> {
         let Some(stderr) = stderr.filter(|text| !text.trim().is_empty()) else { return Failure::new(what).hint(logs) };
         let lines: Vec<&str> = stderr.trim_end().lines().collect();
         let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
-        let shown: String = last.iter().map(|line| format!("\n  {line}")).collect();
-        Failure::new(format!("{what}\nthe end of its stderr:{shown}"))
+        Failure::new(format!("{what}\nthe end of its stderr:\n  {}", last.join("\n  ")))
             .hint(format!("`infra{flags} cluster logs {}` prints all of its logs", step.id))
     }
 }
@@ -260,7 +259,7 @@ async fn ended(said: &Saying<'_>, step: &Step, stdout: Option<&mut Tail>, folder
         None => true,
     };
     if said.json {
-        said.event(&json!({
+        event(&json!({
             "event": "ended", "step": step.id, "state": step.state, "reason": step.reason, "log": is_there,
         }))?;
     }

@@ -64,7 +64,7 @@ impl Up {
             let heading = Heading { partial: true, losses: ready.losses.clone(), ..session.heading(false) };
             ui::say(&ui::plan::render(&ready.plan, &heading));
         }
-        run::ensure_permitted(&ready.plan)?;
+        ensure_possible(&ready)?;
         if !changing.yes && !only_waits(&ready.plan) {
             ask("Start the cluster? It costs money until `infra cluster down`. Only `yes` is taken for yes:").await?;
             // Time passed while the question stood; what was agreed to is what was shown.
@@ -96,6 +96,11 @@ async fn prepare(session: &Session) -> Result<Prepared> {
     let mut plan = which::part(&session.plan(&desired, &known));
     let losses = examine::plan(session, &known, &mut plan).await?;
     Ok(Prepared { known, desired, plan, losses })
+}
+
+/// Refuses what can be known to fail, before anybody is asked and anything is made.
+fn ensure_possible(ready: &Prepared) -> Result {
+    run::ensure_permitted(&ready.plan)
 }
 
 /// True when the cluster was asked for already, and all that is left to do is to wait for it.
@@ -146,5 +151,5 @@ fn lines(cluster: &EmrClusterObserved) -> String {
     let mut rows = vec![("id", cluster.id.as_str()), ("state", &cluster.state)];
     rows.extend(cluster.master_dns.as_deref().map(|name| ("master", name)));
     rows.extend(cluster.log_uri.as_deref().map(|uri| ("logs", uri)));
-    rows.into_iter().map(|(name, value)| format!("{name:<8}{value}\n")).collect()
+    rows.into_iter().fold(String::new(), |text, (name, value)| text + &format!("{name:<8}{value}\n"))
 }

@@ -9,6 +9,7 @@ use crate::cloud::Tags;
 
 /// What EMR reports of a cluster.
 #[derive(Clone, Debug, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "EMR's own fields, which have nothing to do with one another")]
 pub struct EmrClusterObserved {
     /// `j-…`.
     pub id: String,
