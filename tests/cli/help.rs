@@ -5,7 +5,7 @@ use crate::support::{
     world::endpoint,
 };
 
-const VERBS: [&str; 16] = [
+const VERBS: [&str; 17] = [
     "validate",
     "plan",
     "apply",
@@ -15,6 +15,7 @@ const VERBS: [&str; 16] = [
     "output",
     "adopt",
     "cluster",
+    "pipeline",
     "users",
     "ssh",
     "cp",
