@@ -100,14 +100,14 @@ impl Run {
             (None, Some((from, to))) => Days::Range(from, to),
             (None, None) => Days::Yesterday,
         };
-        Box::pin(go(globals, name, days, how, false)).await
+        Box::pin(go(globals, name.as_deref(), days, how, false)).await
     }
 }
 
 impl Backfill {
     pub(super) async fn run(self, globals: &Globals) -> Result {
         let Self { name, from, to, how } = self;
-        Box::pin(go(globals, name, Days::Range(from, to), how, true)).await
+        Box::pin(go(globals, name.as_deref(), Days::Range(from, to), how, true)).await
     }
 }
 
@@ -117,10 +117,10 @@ enum Days {
     Range(Date, Date),
 }
 
-async fn go(globals: &Globals, name: Option<String>, days: Days, how: How, goes_on: bool) -> Result {
+async fn go(globals: &Globals, name: Option<&str>, days: Days, how: How, goes_on: bool) -> Result {
     let How { setting, again, changing } = how;
     let session = Session::open(globals, Scope::Cloud).await?;
-    let name = choose::one(&session, name.as_deref())?;
+    let name = choose::one(&session, name)?;
     let pipeline = &session.spec.pipelines[&name];
     if *pipeline.orchestrator != Orchestrator::Steps {
         let (by, place) = (pipeline.orchestrator.word(), pipeline.orchestrator.span.place());

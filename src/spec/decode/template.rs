@@ -271,14 +271,13 @@ fn agree(decoder: &Decoder<'_>, name: &str, pipeline: &Spanned<Pipeline>, conten
             unknown("secret", key, &source.span, content.secrets.iter().map(|known| known.as_str()).collect());
         }
     }
-    for (key, job) in &pipeline.jobs {
+    for job in pipeline.jobs.values() {
         if content.file(&job.script).is_none() {
             let error =
                 Diagnostic::at(&job.script.span, format!("there is no file {}/{}", content.shown, job.script.value));
             let near = nearest(&job.script, content.files.iter().map(|file| file.path.as_str()));
             decoder.report(error.maybe_hint(near.map(|near| format!("did you mean `{near}`?"))));
         }
-        let _ = key;
     }
 }
 
