@@ -11,6 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use futures::future::{try_join, try_join_all};
 use serde::{Deserialize, Serialize};
 
@@ -157,7 +158,7 @@ impl Cloud {
         let request = self.clients.s3.list_objects_v2().bucket(&at.bucket).prefix(prefix);
         let pages = request.into_paginator().send().try_collect().await.explain("s3:ListBucket");
         let pages = missing_is_none(pages, &["NoSuchBucket"])?.unwrap_or_default();
-        let objects = pages.iter().flat_map(|page| page.contents());
+        let objects = pages.iter().flat_map(ListObjectsV2Output::contents);
         let pair = |object: &aws_sdk_s3::types::Object| {
             Some((object.key()?.to_owned(), object.e_tag().unwrap_or_default().trim_matches('"').to_owned()))
         };

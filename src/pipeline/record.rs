@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::{operation::list_objects_v2::ListObjectsV2Output, primitives::ByteStream};
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -106,7 +106,7 @@ impl Records {
         let request = cloud.clients.s3.list_objects_v2().bucket(&self.bucket).prefix(self.folder());
         let pages = request.into_paginator().send().try_collect().await.explain("s3:ListBucket");
         let pages = missing_is_none(pages, ABSENT)?.unwrap_or_default();
-        let keys = pages.iter().flat_map(|page| page.contents()).filter_map(|object| object.key());
+        let keys = pages.iter().flat_map(ListObjectsV2Output::contents).filter_map(|object| object.key());
         let folder = self.folder();
         let dates = keys.filter_map(|key| key.strip_prefix(&folder)?.strip_suffix(".json")?.parse().ok());
         let mut dates: Vec<Date> = dates.collect();

@@ -23,7 +23,7 @@ pub(super) fn zip<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> V
         archive.extend(bytes);
         directory.extend(b"PK\x01\x02");
         // Made by Unix, so that the permissions below are read.
-        directory.extend((3_u16 << 8 | 20).to_le_bytes());
+        directory.extend((3_u16 << 8 | 0x14).to_le_bytes());
         directory.extend(&entry);
         // No extra field, no comment, the first disk, no inner attributes.
         directory.extend([0_u8; 8]);

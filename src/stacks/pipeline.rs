@@ -108,7 +108,7 @@ fn version_of(files: &BTreeMap<String, Arc<[u8]>>) -> String {
             sum.update(part);
         }
     }
-    sum.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&sum.finalize()[..6])
 }
 
 fn fill_in(
@@ -173,9 +173,13 @@ fn describe(
     Ok(text)
 }
 
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
 /// The SHA-256 of bytes, in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&Sha256::digest(bytes))
 }
 
 impl Stack<'_> {
@@ -202,7 +206,7 @@ impl Stack<'_> {
                     content: Content::Bytes(Arc::clone(bytes)),
                     content_type: None,
                 };
-                let origin = self.code_origin(pipeline, path);
+                let origin = code_origin(pipeline, path);
                 files.push(self.graph.add_at(origin, place(&key), resource));
             }
             for kept in self.kept(name, &release.version, &at) {
@@ -215,15 +219,6 @@ impl Stack<'_> {
             self.releases.insert(name.clone(), release);
         }
         Ok(())
-    }
-
-    /// Where a file of a version comes from: the template's own file where it is one.
-    fn code_origin(&self, pipeline: &spec::Pipeline, path: &str) -> Origin {
-        let file = pipeline.content.as_ref().and_then(|content| content.file(path));
-        match file {
-            Some(file) => Origin { file: file.shown.to_string(), line: 1, column: 1 },
-            None => origin(&pipeline.template.span),
-        }
     }
 
     /// The files of the versions that were current before: they stay as they are.
@@ -245,6 +240,15 @@ impl Stack<'_> {
             content_type: None,
         };
         kept.map(resource).collect()
+    }
+}
+
+/// Where a file of a version comes from: the template's own file where it is one.
+fn code_origin(pipeline: &spec::Pipeline, path: &str) -> Origin {
+    let file = pipeline.content.as_ref().and_then(|content| content.file(path));
+    match file {
+        Some(file) => Origin { file: file.shown.to_string(), line: 1, column: 1 },
+        None => origin(&pipeline.template.span),
     }
 }
 

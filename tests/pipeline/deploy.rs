@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::Daily;
+use super::{Daily, code_key};
 
 const FILES: [&str; 7] = [
     "daily.cfg",
@@ -22,11 +22,11 @@ fn apply_deploys_and_a_second_plan_is_empty() {
     daily.local(&["verify"]).expect(0);
     let version = daily.version();
     for file in FILES {
-        assert!(daily.keys().contains(&daily.key(&version, file)), "{file} is not in {:?}", daily.keys());
+        assert!(daily.keys().contains(&code_key(&version, file)), "{file} is not in {:?}", daily.keys());
     }
     assert!(!daily.keys().iter().any(|key| key.contains("tests")), "tests are not deployed");
     let code = format!("s3://{}/cod/daily/versions/{version}/", daily.bucket());
-    assert_eq!(daily.object(&daily.key(&version, "daily.cfg")), format!("greeting = hello\ncode = {code}\n"));
+    assert_eq!(daily.object(&code_key(&version, "daily.cfg")), format!("greeting = hello\ncode = {code}\n"));
     let said = daily.local(&["output", "pipeline/daily.version"]);
     assert_eq!(said.out.trim(), version, "{said:?}");
     // All of it goes with the stack.
@@ -38,7 +38,7 @@ fn apply_deploys_and_a_second_plan_is_empty() {
 fn the_archive_of_modules_is_one_that_python_imports() {
     let daily = Daily::new();
     daily.local(&["apply", "--yes"]).expect(0);
-    let key = daily.key(&daily.version(), "modules.zip");
+    let key = code_key(&daily.version(), "modules.zip");
     let archive = daily.project.path("modules.zip");
     daily.aws().run(&format!("s3api get-object --bucket {} --key {key} {}", daily.bucket(), archive.display()));
     let script = "import sys, zipfile; sys.path.insert(0, sys.argv[1]); from daily.rows import ROWS; print(ROWS, zipfile.ZipFile(sys.argv[1]).testzip())";
@@ -50,7 +50,7 @@ fn the_archive_of_modules_is_one_that_python_imports() {
 fn what_is_changed_by_hand_is_one_step_and_is_healed() {
     let daily = Daily::new();
     daily.local(&["apply", "--yes"]).expect(0);
-    let key = daily.key(&daily.version(), "jobs/clean.py");
+    let key = code_key(&daily.version(), "jobs/clean.py");
     let (aws, bucket) = (daily.aws(), daily.bucket());
     daily.project.write("foreign", "print('foreign')\n");
     let foreign = daily.project.path("foreign").display().to_string();
@@ -71,7 +71,7 @@ fn what_is_changed_by_hand_is_one_step_and_is_healed() {
     assert_eq!(daily.steps(), Vec::<String>::new());
 
     // Somebody's own file is nobody's business, also among ours.
-    let own = daily.key(&daily.version(), "notes.txt");
+    let own = code_key(&daily.version(), "notes.txt");
     aws.run(&format!("s3api put-object --bucket {bucket} --key {own} --body {foreign}"));
     assert_eq!(daily.steps(), Vec::<String>::new());
 }
@@ -86,8 +86,8 @@ fn a_new_version_leaves_the_old_one_and_the_way_back_is_one_command() {
     let second = daily.version();
     assert_ne!(first, second);
     assert!(run.err.contains(&format!("pipeline deploy daily --version {first}")), "{}", run.err);
-    assert_eq!(daily.object(&daily.key(&first, "jobs/clean.py")), "print(\"clean\")\n");
-    assert_eq!(daily.object(&daily.key(&second, "jobs/clean.py")), "print(\"cleaner\")\n");
+    assert_eq!(daily.object(&code_key(&first, "jobs/clean.py")), "print(\"clean\")\n");
+    assert_eq!(daily.object(&code_key(&second, "jobs/clean.py")), "print(\"cleaner\")\n");
     assert_eq!(daily.steps(), Vec::<String>::new());
 
     daily.local(&["pipeline", "deploy", "--version", &first, "--yes"]).expect(0);

@@ -82,11 +82,11 @@ impl Daily {
     fn version(&self) -> String {
         self.pointer()["version"].as_str().expect("a version").to_owned()
     }
+}
 
-    /// The key of a file of a version.
-    fn key(&self, version: &str, path: &str) -> String {
-        format!("cod/daily/versions/{version}/{path}")
-    }
+/// The key of a file of a version.
+fn code_key(version: &str, path: &str) -> String {
+    format!("cod/daily/versions/{version}/{path}")
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -180,18 +180,17 @@ async fn go(globals: &Globals, name: Option<&str>, days: Days, how: How, goes_on
         ours: false,
         since: None,
     });
-    let cluster = match living {
-        Some(cluster) => cluster,
-        None => {
-            if !changing.yes {
-                ask("Start a cluster for this run? It costs money until the run ends. Only `yes` is taken for yes:")
-                    .await?;
-            }
-            match follow::start_cluster(globals, &changing).await {
-                Ok(cluster) => cluster,
-                // It may have been begun, and costs money from then on.
-                Err(failure) => return Err(with(failure, follow::end_cluster(globals, &changing).await)),
-            }
+    let cluster = if let Some(cluster) = living {
+        cluster
+    } else {
+        if !changing.yes {
+            ask("Start a cluster for this run? It costs money until the run ends. Only `yes` is taken for yes:")
+                .await?;
+        }
+        match Box::pin(follow::start_cluster(globals, &changing)).await {
+            Ok(cluster) => cluster,
+            // It may have been begun, and costs money from then on.
+            Err(failure) => return Err(with(failure, Box::pin(follow::end_cluster(globals, &changing)).await)),
         }
     };
     running.cluster = Some(cluster.clone());
@@ -201,7 +200,7 @@ async fn go(globals: &Globals, name: Option<&str>, days: Days, how: How, goes_on
     };
     let ended = if cluster.ours {
         tokio::select! {
-            ended = follow::end_cluster(globals, &changing) => ended,
+            ended = Box::pin(follow::end_cluster(globals, &changing)) => ended,
             () = stops.next() => Err(Failure::cancelled(format!("stopped at once: cluster {} may still run", cluster.id))
                 .hint(format!("`infra{flags} cluster down` ends it"))),
         }
@@ -219,7 +218,7 @@ async fn go(globals: &Globals, name: Option<&str>, days: Days, how: How, goes_on
 
 fn with(mut failure: Failure, ended: Result) -> Failure {
     if let Err(other) = ended {
-        failure.message.push_str(&format!("\nand the cluster could not be ended: {}", other.message));
+        failure.message = format!("{}\nand the cluster could not be ended: {}", failure.message, other.message);
         failure.hints.extend(other.hints);
     }
     failure

@@ -1,5 +1,7 @@
 //! `infra pipeline status`.
 
+use std::fmt::Write;
+
 use clap::Args;
 use serde_json::json;
 
@@ -63,10 +65,10 @@ impl Status {
             history.iter().filter(|before| Some(*before) != deployed.as_ref()).map(String::as_str).collect();
         let mut told = format!("pipeline  {name}, by {}\nversion   {version}\n", pipeline.orchestrator.word());
         if !before.is_empty() {
-            told.push_str(&format!("earlier   {}\n", before.join(", ")));
+            let _ = writeln!(told, "earlier   {}", before.join(", "));
         }
         if let Some(schedule) = &pipeline.schedule {
-            told.push_str(&format!("schedule  {}\n", schedule.value));
+            let _ = writeln!(told, "schedule  {}", schedule.value);
         }
         ui::print(&told)?;
         if ran.is_empty() {

@@ -24,16 +24,15 @@ pub(super) struct Test {
 impl Test {
     pub(super) async fn run(self, globals: &Globals) -> Result {
         let file = session::spec_file(globals)?;
-        let name = match self.name {
-            Some(name) => name,
-            None => {
-                let (_, spec) = session::load(globals)?;
-                let mut names = spec.pipelines.values().map(|pipeline| pipeline.template.value.clone());
-                match (names.next(), names.next()) {
-                    (Some(only), None) => only,
-                    (None, _) => return Err(Failure::new(format!("{} has no pipeline", file.display()))),
-                    _ => return Err(Failure::new("the spec has several pipelines").hint("name one template")),
-                }
+        let name = if let Some(name) = self.name {
+            name
+        } else {
+            let (_, spec) = session::load(globals)?;
+            let mut names = spec.pipelines.values().map(|pipeline| pipeline.template.value.clone());
+            match (names.next(), names.next()) {
+                (Some(only), None) => only,
+                (None, _) => return Err(Failure::new(format!("{} has no pipeline", file.display()))),
+                _ => return Err(Failure::new("the spec has several pipelines").hint("name one template")),
             }
         };
         let folder = spec::templates(&file).join(&name);

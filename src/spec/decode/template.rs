@@ -136,7 +136,9 @@ fn read(
     let mut errors = Vec::new();
     let tree = if source.text.trim().is_empty() { None } else { tree::parse(&source, &mut errors) };
     let broken = !errors.is_empty();
-    errors.into_iter().for_each(|error| decoder.report(error));
+    for error in errors {
+        decoder.report(error);
+    }
     let empty = Node { span: source.start(), data: tree::Data::Map(Vec::new()) };
     if broken && tree.is_none() {
         return None;
@@ -153,7 +155,9 @@ fn read(
     let inner = Decoder::new(scope, &tree);
     let template = manifest_of(&inner, &tree, &source.start(), shown, files);
     let (errors, _) = inner.finish();
-    errors.into_iter().for_each(|error| decoder.report(error));
+    for error in errors {
+        decoder.report(error);
+    }
     template
 }
 
@@ -300,7 +304,10 @@ fn files(decoder: &Decoder<'_>, folder: &Path, shown: &str, span: &Span) -> Opti
             };
             let path = format!("{inner}{name}");
             let source = entry.path();
-            if name.starts_with('.') || path == MANIFEST || name.ends_with(".pyc") {
+            if name.starts_with('.')
+                || path == MANIFEST
+                || entry.path().extension().is_some_and(|extension| extension == "pyc")
+            {
                 continue;
             }
             if source.is_dir() {
