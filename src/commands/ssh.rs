@@ -82,7 +82,7 @@ impl Ssh {
     }
 }
 
-/// Logs in on a host, or runs a command there; `infra cluster ssh` does so on [`Reach::master_name`].
+/// Logs in on a host, or runs a command there.
 pub(super) async fn log_in(reach: &Reach, host: String, login: &Login, tty: bool, command: Vec<OsString>) -> Result {
     reach.locate(&host).await?;
     let way = login.way(reach, std::slice::from_ref(&host))?;
