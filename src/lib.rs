@@ -11,6 +11,7 @@ pub mod hosts;
 pub mod http;
 pub mod local;
 pub mod logging;
+pub mod pipeline;
 pub mod resources;
 pub mod spec;
 pub mod stacks;

@@ -6,6 +6,7 @@ mod cluster;
 mod crash;
 mod hosts;
 mod kinds;
+mod pipeline;
 mod preflight;
 mod rules;
 mod support;

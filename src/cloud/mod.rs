@@ -4,6 +4,7 @@
 //! throttling (the SDK does) and owns every wait, each with a deadline and a progress message.
 
 mod advice;
+mod code;
 mod connect;
 mod error;
 mod journal;
@@ -22,6 +23,7 @@ use engine::{Address, Attempt, World};
 
 use crate::hosts::Hosts;
 pub use advice::advice;
+pub use code::{Code, CodeFile, CodeFolder, IndexedFile, Pointer, PointerText};
 pub use connect::{Connection, Target, connect, offline};
 pub use error::{Answered, CloudError, Explain, gone_is_ok, missing_is_none};
 pub use journal::Journal;

@@ -7,7 +7,10 @@ use std::{
 
 use engine::Address;
 
-use super::tags::{ADDRESS_TAG, REGION_TAG, STACK_TAG, Tags};
+use super::{
+    CodeFolder,
+    tags::{ADDRESS_TAG, REGION_TAG, STACK_TAG, Tags},
+};
 
 /// Kinds whose objects are seen from every region, or whose names are taken in all of them.
 const GLOBAL: &[&str] = &["iam_policy", "iam_role", "instance_profile", "iam_user", "bucket"];
@@ -25,6 +28,8 @@ pub struct Names {
     pub tags: Tags,
     /// The spec's buckets: name in S3 to name in the spec. S3 has no tag filter, so these are looked for by name.
     pub buckets: BTreeMap<String, String>,
+    /// Those of them that are to be protected, by their names in S3.
+    pub protected_buckets: BTreeSet<String>,
     /// What the spec's policies and instance profiles are called in IAM, whose lists hold no tags: these are looked at
     /// by name even where nothing else says that they are the stack's.
     pub identities: BTreeSet<String>,
@@ -35,6 +40,8 @@ pub struct Names {
     /// The names in the stack that its KMS keys can have; they are looked for by their aliases. Where it is empty, all of
     /// the account's aliases are listed.
     pub kms_keys: Vec<String>,
+    /// The folders in which pipelines have their code, with the spec's pipelines.
+    pub code: BTreeMap<CodeFolder, BTreeSet<String>>,
     /// The spec's EMR security configurations, by their names in the stack: looked for one by one where a cloud cannot
     /// list them.
     pub security_configurations: Vec<String>,

@@ -5,13 +5,14 @@ use std::{collections::BTreeMap, future::Future, sync::Arc};
 use aws_sdk_ec2::types::SecurityGroup;
 use tokio::sync::{Mutex, OnceCell};
 
-use super::{Cloud, Explain, Tags, ec2_filter};
+use super::{Cloud, Code, Explain, Tags, ec2_filter};
 
 /// What was read in this pass and is shared between kinds.
 #[derive(Debug, Default)]
 pub struct Reads {
     groups: OnceCell<Arc<Vec<SecurityGroup>>>,
     buckets: OnceCell<Arc<Vec<String>>>,
+    pub(super) code: OnceCell<Arc<Code>>,
     identities: OnceCell<Arc<Identities>>,
     located: OnceCell<Arc<Vec<String>>>,
     locating: Mutex<()>,

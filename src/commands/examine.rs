@@ -51,7 +51,8 @@ async fn contents(session: &Session, known: &Inventory, plan: &mut Plan) -> Resu
     };
     // What the stack itself put there has steps of its own; what somebody else put in its place is left alone by them.
     let ours = |step: &Step| known.item(&step.address).is_some_and(|item| item.view()["ours"] == true);
-    let own: BTreeSet<&str> = deleted("bucket_object").filter(|(step, _)| ours(step)).map(|(_, id)| id).collect();
+    let objects = deleted("bucket_object").chain(deleted("pipeline"));
+    let own: BTreeSet<&str> = objects.filter(|(step, _)| ours(step)).map(|(_, id)| id).collect();
     let looks = deleted("bucket").map(|(step, bucket)| {
         let prefix = format!("s3://{bucket}/");
         let keys: BTreeSet<&str> = own.iter().filter_map(|id| id.strip_prefix(&prefix)).collect();

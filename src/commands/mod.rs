@@ -14,6 +14,7 @@ mod open;
 mod open_cluster;
 mod output;
 mod pages;
+mod pipeline;
 mod plan;
 mod planfile;
 mod preflight;
@@ -162,6 +163,8 @@ enum Verb {
     Open(open::Open),
     /// The cluster's web pages: a SOCKS5 proxy here, through the bastion.
     Tunnel(tunnel::Tunnel),
+    /// Pipelines: code that runs on the stack.
+    Pipeline(pipeline::Pipeline),
     /// Prints the JSON Schema of the spec, for editors.
     Schema(schema::Schema),
     /// Prints a completion script for a shell.
@@ -190,6 +193,7 @@ impl Cli {
             Verb::Cp(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Open(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Tunnel(verb) => Box::pin(verb.run(&globals)).await,
+            Verb::Pipeline(verb) => Box::pin(verb.run(&globals)).await,
             Verb::Schema(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),
             Verb::Local(verb) => Box::pin(verb.run(&globals)).await,

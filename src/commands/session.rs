@@ -75,12 +75,16 @@ pub enum Scope {
     Stay,
 }
 
-/// Finds and reads the spec; asks nobody.
-pub fn load(globals: &Globals) -> Result<(PathBuf, Spec)> {
+/// Finds the spec.
+pub fn spec_file(globals: &Globals) -> Result<PathBuf> {
     let folder = PathBuf::from(spec::DEFAULT_FOLDER);
     let variable = std::env::var("INFRA_SPEC").ok();
-    let file =
-        spec::find(&folder, globals.file.as_deref(), variable.as_deref()).map_err(|errors| spec_failure(&errors))?;
+    spec::find(&folder, globals.file.as_deref(), variable.as_deref()).map_err(|errors| spec_failure(&errors))
+}
+
+/// Finds and reads the spec; asks nobody.
+pub fn load(globals: &Globals) -> Result<(PathBuf, Spec)> {
+    let file = spec_file(globals)?;
     let options =
         LoadOptions { set: variables(&globals.set)?, overlay: globals.overlay.clone(), ..LoadOptions::default() };
     let spec = spec::load(&file, &options).map_err(|errors| spec_failure(&errors))?;
@@ -285,6 +289,11 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Has a version of a pipeline other than what its template holds now.
+    pub fn release(&mut self, pipeline: &str, release: stacks::pipeline::Release) {
+        self.intent.releases.insert(pipeline.to_owned(), release);
     }
 
     /// Says what is to become of the cluster, beyond what the spec says.

@@ -6,6 +6,7 @@
 mod daemon;
 mod hosts;
 mod install;
+mod spark;
 
 use std::{path::PathBuf, process::Stdio, time::Duration};
 
@@ -18,7 +19,10 @@ use tokio::{
     process::Command,
 };
 
-pub use self::hosts::{Bodies, connect, execute};
+pub use self::{
+    hosts::{Bodies, connect, execute},
+    spark::{Spark, spark},
+};
 use crate::{cloud::Target, ui, workspace::Workspace};
 
 /// How long things take on the local cloud.

@@ -14,6 +14,7 @@ mod nodes;
 mod pipeline;
 mod scalar;
 mod stack;
+mod template;
 
 use std::{cell::RefCell, collections::HashSet};
 
@@ -27,6 +28,8 @@ use super::{
 
 use fields::Fields;
 pub(super) use stack::{SPEC, read};
+pub(super) use template::read_all as read_templates;
+pub use template::templates;
 
 /// What all decoding shares.
 pub(super) struct Decoder<'a> {

@@ -11,6 +11,7 @@
 mod check;
 mod decode;
 mod error;
+pub mod fill;
 mod find;
 mod interpolate;
 pub mod model;
@@ -31,6 +32,7 @@ use std::{
     sync::Arc,
 };
 
+pub use decode::templates;
 pub use error::{Diagnostic, SpecErrors, nearest};
 pub use find::{DEFAULT_FOLDER, find};
 pub use model::*;
@@ -159,6 +161,7 @@ fn read(
     let mut spec = decode::read(&decoder, &base.start(), overlay.map(|overlay| &*overlay.name), &options.set);
     if files == Files::Read {
         sources.extend(users::read(&decoder, &mut spec, users::today()));
+        sources.extend(decode::read_templates(&decoder, &mut spec));
     }
     let (mut found, notes) = decoder.finish();
     errors.append(&mut found);

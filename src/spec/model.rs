@@ -11,6 +11,7 @@ mod cluster;
 mod host;
 mod network;
 mod pipeline;
+mod template;
 mod text;
 
 use std::{
@@ -34,6 +35,7 @@ pub use host::{
 };
 pub use network::{Endpoint, Network, Route, Subnet};
 pub use pipeline::{Alert, AlertWhen, Job, Orchestrator, Pipeline, Schedule, SecretSource};
+pub use template::{OnTheHost, Task, Template, TemplateFile, Unfilled};
 pub use text::{ACCOUNT_PLACEHOLDER, Document, Text};
 
 /// A place in an input file.

@@ -5,12 +5,15 @@
 //! the plan shows them.
 
 mod access;
+mod archive;
 mod cluster;
 mod grants;
 mod hosts;
 mod network;
 mod nodes;
 mod people;
+pub mod pipeline;
+pub mod pipeline_host;
 mod reaper;
 pub mod services;
 mod storage;
@@ -52,6 +55,7 @@ pub fn names(spec: &Spec, account: &str, secrets: PathBuf) -> Names {
         kms_keys: vec![access::KMS_KEY.to_owned()],
         security_configurations: vec![cluster::SECURITY.to_owned()],
         secrets,
+        code: pipeline::names(spec, account),
         ..storage::names(spec, account)
     }
 }
@@ -76,6 +80,8 @@ pub struct Intent {
     pub rotate: BTreeSet<String>,
     /// Whether what is on the hosts belongs to it.
     pub hosts: bool,
+    /// Versions of pipelines other than what their templates hold now, by pipeline.
+    pub releases: BTreeMap<String, pipeline::Release>,
     /// What is to become of the cluster.
     pub cluster: ClusterWish,
     /// The Python of the hosts, where it may be another than the spec's: the local cloud's.
@@ -102,11 +108,13 @@ pub async fn build(spec: &Spec, names: &Names, intent: &Intent, known: &Inventor
         roles: BTreeMap::new(),
         profiles: BTreeMap::new(),
         instances: BTreeMap::new(),
+        releases: BTreeMap::new(),
     };
     stack.network();
     stack.access()?;
     stack.reaper_role();
     stack.storage().await?;
+    stack.pipelines()?;
     stack.hosts();
     stack.cluster();
     stack.on_hosts()?;
@@ -133,6 +141,8 @@ struct Stack<'a> {
     roles: BTreeMap<String, Ref<IamRole>>,
     profiles: BTreeMap<String, Ref<InstanceProfile>>,
     instances: BTreeMap<String, Ref<Instance>>,
+    /// The versions of pipelines that are to be current.
+    releases: pipeline_host::Releases,
 }
 
 impl Stack<'_> {

@@ -109,6 +109,7 @@ impl Stack<'_> {
             }
             let on = self.on_host(name, host);
             let docker = self.services(name, host, &host.span, &on);
+            self.pipelines_on(name, &on)?;
             let users = self.people(name, host, &on, docker.as_ref(), &mut known)?;
             self.graph.add_at(origin(&host.span), name, SshServer::new(on, users));
         }
@@ -204,7 +205,17 @@ impl Stack<'_> {
             let path = format!("/etc/sysusers.d/infra-{}.conf", account.name);
             let content = format!("u {0} - \"{0}, by infra\" {1}\n", account.name, account.home);
             let (mode, owner) = ("644".to_owned(), "root:root".to_owned());
-            let resource = HostFile { on: on.clone(), path: path.clone(), content, mode, owner, needs: first.clone() };
+            let needs = first.clone();
+            let resource = HostFile {
+                on: on.clone(),
+                path: path.clone(),
+                content,
+                ids: BTreeMap::new(),
+                secret: false,
+                mode,
+                owner,
+                needs,
+            };
             first.push(self.graph.add_at(at(), named(&path), resource).address().clone());
         }
         let docker = docker.map(|docker| {
@@ -220,8 +231,9 @@ impl Stack<'_> {
         for file in files {
             let (mode, owner) = (format!("{:o}", file.mode), format!("{0}:{0}", file.owner));
             let path = file.path.to_owned();
+            let (content, needs) = (file.content.clone(), first.clone());
             let resource =
-                HostFile { on: on.clone(), path, content: file.content.clone(), mode, owner, needs: first.clone() };
+                HostFile { on: on.clone(), path, content, ids: BTreeMap::new(), secret: false, mode, owner, needs };
             let link = self.graph.add_at(at(), named(file.path), resource);
             inputs.insert(file.path, (file.content, link.address().clone()));
         }

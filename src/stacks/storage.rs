@@ -89,6 +89,7 @@ pub(super) fn names(spec: &Spec, account: &str) -> Names {
         .map(|bucket| (in_s3(bucket), bucket.folders.iter().map(|folder| folder.value.clone()).collect()));
     Names {
         buckets: spec.buckets.iter().map(|(name, bucket)| (in_s3(bucket), name.clone())).collect(),
+        protected_buckets: spec.buckets.values().filter(|bucket| *bucket.protect).map(|bucket| in_s3(bucket)).collect(),
         folders: folders.collect(),
         objects: uploads(spec, account)
             .into_iter()

@@ -15,6 +15,7 @@ const VERBS: [&str; 17] = [
     "output",
     "adopt",
     "cluster",
+    "pipeline",
     "users",
     "ssh",
     "cp",

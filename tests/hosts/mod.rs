@@ -9,6 +9,7 @@ mod logins;
 mod pages;
 mod parts;
 mod passwords;
+mod pipelines;
 mod reaper;
 mod secrets;
 mod servers;

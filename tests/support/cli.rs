@@ -95,6 +95,10 @@ impl Project {
         let folder = tempfile::tempdir().expect("a temporary folder");
         copy(&root().join("infra"), &folder.path().join("infra"));
         copy(&root().join("keys"), &folder.path().join("keys"));
+        for template in ["nyc311", "vendas"] {
+            let template = Path::new("templates").join(template);
+            copy(&root().join(&template), &folder.path().join(&template));
+        }
         std::fs::copy(root().join("users.txt"), folder.path().join("users.txt")).expect("a copied file");
         let project = Self { folder, endpoint: endpoint.to_owned() };
         for name in ["nyc311", "vendas"] {

@@ -11,6 +11,8 @@ mod submit;
 mod up;
 mod which;
 
+pub(super) use which::{living, must_live, part, specified};
+
 use clap::{Args, Subcommand};
 
 use super::Globals;

@@ -1,6 +1,9 @@
 //! A file on a host: root's, whole or not at all.
 
-use engine::{Address, Diff, Effect, Identity, Inventory, Resource, Result, StepContext};
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use engine::{Address, Diff, Effect, Identity, Inventory, Ref, Resource, Result, StepContext};
 use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -9,6 +12,7 @@ use super::{LAYER, OnHost, each, rank, remove, send, split};
 use crate::{
     cloud::Cloud,
     hosts::{Change, shell},
+    resources::Subnet,
 };
 
 /// A file.
@@ -22,6 +26,12 @@ pub struct HostFile {
     /// What is in it; shown by its checksum.
     #[serde(skip)]
     pub content: String,
+    /// What stands in the content for the ids of subnets, which are known once these are there.
+    #[serde(skip)]
+    pub ids: BTreeMap<String, Ref<Subnet>>,
+    /// Whether it is a secret, of which not even a checksum is shown.
+    #[serde(skip)]
+    pub secret: bool,
     /// Its permissions: `644`.
     pub mode: String,
     /// Whose it is: `root:root`.
@@ -40,7 +50,8 @@ pub struct HostFileObserved {
     pub name: String,
     /// Where it is.
     pub path: String,
-    /// The SHA-256 of what is in it; nothing where it is gone.
+    /// The SHA-256 of what is in it; nothing where it is gone. Not shown: it may be a secret's.
+    #[serde(skip)]
     pub sha256: String,
     /// Its permissions.
     pub mode: String,
@@ -67,7 +78,7 @@ impl Resource<Cloud> for HostFile {
     type Observed = HostFileObserved;
 
     fn refs(&self) -> Vec<&Address> {
-        self.on.refs()
+        self.on.refs().into_iter().chain(self.ids.values().map(Ref::address)).collect()
     }
 
     fn within(&self) -> Option<&Address> {
@@ -101,16 +112,20 @@ impl Resource<Cloud> for HostFile {
         format!("{}:{}", observed.host, observed.path)
     }
 
-    fn diff(&self, observed: &HostFileObserved, _: &Inventory) -> Diff {
-        let Self { on: _, path, content, mode, owner, needs: _ } = self;
+    fn diff(&self, observed: &HostFileObserved, known: &Inventory) -> Diff {
+        let Self { on: _, path, content: _, ids: _, secret, mode, owner, needs: _ } = self;
         let mut diff = Diff::default();
         if observed.sha256.is_empty() {
             diff.push("file", json!("missing"), json!(path), Effect::InPlace);
             return diff;
         }
         let short = |sum: &str| format!("sha256 {}…", sum.get(..12).unwrap_or(sum));
-        let wanted = sha256(content);
-        if observed.sha256 != wanted {
+        let content = self.filled(|link| known.get(link).map(|subnet| subnet.id.clone()));
+        // Without an id that it holds, all that is known is that it is another.
+        let wanted = content.map_or_else(|| "unknown yet".to_owned(), |content| sha256(&content));
+        if observed.sha256 != wanted && *secret {
+            diff.push("content", json!("another secret"), json!("the present one"), Effect::InPlace);
+        } else if observed.sha256 != wanted {
             diff.push("content", json!(short(&observed.sha256)), json!(short(&wanted)), Effect::InPlace);
         }
         diff.fixed("path", &observed.path, path).field("mode", &observed.mode, mode).field(
@@ -122,12 +137,15 @@ impl Resource<Cloud> for HostFile {
     }
 
     async fn create(&self, cx: &StepContext<'_, Cloud>) -> Result<HostFileObserved> {
-        let Self { on, path, content, mode, owner, needs } = self;
+        let Self { on, path, content: _, ids: _, secret: _, mode, owner, needs } = self;
+        let known = cx.known();
+        let content = self.filled(|link| known.get(link).map(|subnet| subnet.id.clone()));
+        let content = content.with_context(|| format!("{path} holds the id of a subnet that is not there"))?;
         let address = cx.address().clone();
         let name = split(&address.name).1.to_owned();
         // A text without a line's end at its end could not be told from one with.
         let end = if content.ends_with('\n') || content.is_empty() { "" } else { "\n" };
-        let mark = mark(content);
+        let mark = mark(&content);
         let script = format!(
             "file_put {} {} {mode} {owner} <<'{mark}'\n{content}{end}{mark}",
             shell::quote(&name),
@@ -140,7 +158,7 @@ impl Resource<Cloud> for HostFile {
             host: on.host.clone(),
             name,
             path: path.clone(),
-            sha256: sha256(content),
+            sha256: sha256(&content),
             mode: mode.clone(),
             owner: owner.clone(),
         })
@@ -153,6 +171,17 @@ impl Resource<Cloud> for HostFile {
     async fn delete(observed: &HostFileObserved, cx: &StepContext<'_, Cloud>) -> Result<()> {
         let script = format!("file_remove {} {}", shell::quote(&observed.name), shell::quote(&observed.path));
         remove(cx, &[LIBRARY], script, false).await
+    }
+}
+
+impl HostFile {
+    /// The content with all ids in it.
+    fn filled(&self, id: impl Fn(&Ref<Subnet>) -> Option<String>) -> Option<String> {
+        let mut content = self.content.clone();
+        for (stands, link) in &self.ids {
+            content = content.replace(stands, &id(link)?);
+        }
+        Some(content)
     }
 }
 

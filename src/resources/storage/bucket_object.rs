@@ -7,15 +7,15 @@
 //! somebody overwrote, even with the same metadata, shows as drift. Deleting it deletes all of its versions, so that
 //! its bucket can go.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use aws_sdk_s3::{
     operation::head_object::HeadObjectOutput,
     types::{ChecksumMode, MetadataDirective},
 };
 use engine::{Address, Diff, Effect, Identity, Inventory, Ref, Resource, Result, StepContext};
-use futures::future::try_join_all;
+use futures::future::{try_join, try_join_all};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::json;
@@ -23,9 +23,9 @@ use tempfile::NamedTempFile;
 
 use super::{
     Bucket, bucket_contents as contents, sha256_of,
-    upload::{self, Upload},
+    upload::{self, Content, Upload},
 };
-use crate::cloud::{Cloud, CloudError, Explain};
+use crate::cloud::{Cloud, CloudError, Explain, missing_is_none};
 
 /// Says which stack the object belongs to.
 const STACK: &str = "infra-stack";
@@ -55,8 +55,18 @@ pub enum ObjectSource {
         /// Its SHA-256 in hexadecimal; see [`sha256_of`](super::sha256_of).
         sha256: String,
     },
+    /// These bytes; not many.
+    Bytes {
+        /// What they are; shown by their checksum.
+        #[serde(skip)]
+        bytes: Arc<[u8]>,
+        /// Their SHA-256 in hexadecimal.
+        sha256: String,
+    },
     /// An object of another bucket: `s3://…`.
     Copy(String),
+    /// Whatever is there already: it is kept as it is.
+    Kept,
 }
 
 /// An object in a bucket.
@@ -117,7 +127,8 @@ impl Resource<Cloud> for BucketObject {
         let reads = wanted.map(|((bucket, key), name)| async move {
             anyhow::Ok(read(cloud, bucket, key, name).await?.map(|observed| (name.clone(), observed)))
         });
-        Ok(try_join_all(reads).await?.into_iter().flatten().collect())
+        let (single, code) = try_join(try_join_all(reads), code(cloud, &ours)).await?;
+        Ok(single.into_iter().flatten().chain(code).collect())
     }
 
     fn id(observed: &BucketObjectObserved) -> String {
@@ -130,13 +141,16 @@ impl Resource<Cloud> for BucketObject {
         let name = known.get(bucket).map(|bucket| bucket.name.as_str());
         diff.fixed_link("bucket", &observed.bucket, name, bucket).fixed("key", &observed.key, key);
         match source {
-            ObjectSource::File { path: _, sha256 } if observed.sha256.as_ref() != Some(sha256) => {
+            ObjectSource::File { path: _, sha256 } | ObjectSource::Bytes { bytes: _, sha256 }
+                if observed.sha256.as_ref() != Some(sha256) =>
+            {
                 diff.push("sha256", json!(observed.sha256), json!(sha256), Effect::InPlace);
             }
             // Without a checksum, somebody else wrote over it.
             ObjectSource::Copy(of) if observed.copied_from.as_ref() != Some(of) || observed.sha256.is_none() => {
                 diff.push("copy_of", json!(observed.copied_from), json!(of), Effect::InPlace);
             }
+            ObjectSource::Kept => return diff,
             _ => {}
         }
         // Of what somebody else wrote, that it is another thing says it all.
@@ -156,14 +170,16 @@ impl Resource<Cloud> for BucketObject {
         let (stack, address) = (ascii(&cx.world.names.stack), ascii(&cx.address().to_string()));
         let content_type = content_type.as_deref().unwrap_or(UNTYPED);
         let fetched;
-        let (path, sha256, copied_from) = match source {
-            ObjectSource::File { path, sha256 } => (path.as_path(), sha256.clone(), None),
+        let (content, sha256, copied_from) = match source {
+            ObjectSource::File { path, sha256 } => (Content::File(path), sha256.clone(), None),
+            ObjectSource::Bytes { bytes, sha256 } => (Content::Bytes(bytes), sha256.clone(), None),
             ObjectSource::Copy(of) => {
                 fetched = fetch(cx, of, bucket_name, key, [(STACK, &stack), (ADDRESS, &address)]).await?;
-                (fetched.path(), sha256_of(fetched.path()).await?, Some(of.clone()))
+                (Content::File(fetched.path()), sha256_of(fetched.path()).await?, Some(of.clone()))
             }
+            ObjectSource::Kept => bail!("it is gone, and what was in it is not known here; plan again"),
         };
-        let upload = Upload::of(path, &sha256).await?;
+        let upload = Upload::of(content, &sha256).await?;
         let mut metadata = vec![(STACK, &stack), (ADDRESS, &address), (SHA256, &sha256), (CHECKSUM, &upload.checksum)];
         let origin = copied_from.as_deref().map(ascii);
         metadata.extend(origin.as_ref().map(|origin| (COPIED_FROM, origin)));
@@ -228,6 +244,46 @@ async fn fetch(
     let file = NamedTempFile::new().context("cannot make a temporary file")?;
     tokio::fs::write(file.path(), &content).await.context("cannot write a temporary file")?;
     Ok(file)
+}
+
+/// The files of pipelines' versions. What a pointer vouches for is not asked for one by one.
+async fn code(cloud: &Cloud, ours: &(impl Fn(&str) -> bool + Sync)) -> Result<Vec<(String, BucketObjectObserved)>> {
+    let code = cloud.code(ours).await?;
+    let reads = code.files.iter().map(|file| async move {
+        let bucket = &file.at.bucket;
+        let name = format!("{}/{}", cloud.names.buckets.get(bucket).map_or("", String::as_str), file.key);
+        if let Some(Some(sha256)) = &file.known {
+            let address = ascii(&Address::new(BucketObject::KIND, name.as_str()).to_string());
+            let observed = BucketObjectObserved {
+                bucket: bucket.clone(),
+                key: file.key.clone(),
+                sha256: Some(sha256.clone()),
+                copied_from: None,
+                content_type: UNTYPED.to_owned(),
+                ours: true,
+                address: Some(address.clone()),
+                wanted_address: address,
+            };
+            return anyhow::Ok(Some((name, observed)));
+        }
+        let observed = read(cloud, bucket, &file.key, &name).await?;
+        // Somebody's own file among ours is left alone.
+        let observed = observed.filter(|observed| observed.ours || file.known.is_some());
+        Ok(observed.map(|observed| (name, observed)))
+    });
+    Ok(try_join_all(reads).await?.into_iter().flatten().collect())
+}
+
+/// The checksum of an object of the stack's that is still what was uploaded, and its entity tag; nothing for any other.
+pub(super) async fn verified(cloud: &Cloud, bucket: &str, key: &str) -> Result<Option<(String, String)>> {
+    let request = cloud.clients.s3.head_object().bucket(bucket).key(key).checksum_mode(ChecksumMode::Enabled);
+    let Some(head) = missing_is_none(request.send().await.explain("s3:GetObject"), &["NotFound", "NoSuchKey", "404"])?
+    else {
+        return Ok(None);
+    };
+    let ours = head.metadata().and_then(|metadata| metadata.get(STACK)) == Some(&ascii(&cloud.names.stack));
+    let tag = head.e_tag().unwrap_or_default().trim_matches('"').to_owned();
+    Ok(sha256(&head).filter(|_| ours).map(|sha256| (sha256, tag)))
 }
 
 /// Metadata travel as headers.

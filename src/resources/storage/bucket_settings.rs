@@ -7,10 +7,10 @@ use aws_sdk_s3::types::{
     PublicAccessBlockConfiguration, ServerSideEncryption, ServerSideEncryptionByDefault,
     ServerSideEncryptionConfiguration, ServerSideEncryptionRule, Tag, Tagging, VersioningConfiguration,
 };
-use engine::Result;
+use engine::{Address, Resource, Result};
 use serde_json::Value;
 
-use super::{BucketObserved, LifecycleRule, ObservedRule};
+use super::{Bucket, BucketObserved, LifecycleRule, ObservedRule};
 use crate::cloud::{Cloud, CloudError, Explain, PROTECT_TAG, STACK_TAG, Tags, missing_is_none};
 
 /// Encryption by S3 itself.
@@ -41,7 +41,13 @@ pub(super) enum Found {
 /// Reads all settings at once.
 pub(super) async fn read(cloud: &Cloud, bucket: &str) -> Result<Found> {
     let ours = |tags: &Tags| tags.get(STACK_TAG) == Some(&cloud.names.stack);
-    let (tags, rest) = tokio::join!(tags(cloud, bucket), Box::pin(read_rest(cloud, bucket)));
+    let tags = async {
+        match told(cloud, bucket).await {
+            Some(tags) => Ok(tags),
+            None => tags(cloud, bucket).await,
+        }
+    };
+    let (tags, rest) = tokio::join!(tags, Box::pin(read_rest(cloud, bucket)));
     match tags {
         Ok(tags) if ours(&tags) => match rest {
             // Deleted while it was read.
@@ -103,6 +109,21 @@ fn partition(region: &str) -> &'static str {
         _ if region.starts_with("us-gov-") => "aws-us-gov",
         _ => "aws",
     }
+}
+
+/// The bucket's tags as the tagging API tells them, which is asked anyway, where they are what the spec wants. It lags:
+/// tags that are other ones may be those of a moment ago, and are asked of S3 itself.
+async fn told(cloud: &Cloud, bucket: &str) -> Option<Tags> {
+    let name = cloud.names.buckets.get(bucket)?;
+    // Where it cannot be asked, whoever needs it says so.
+    let tagged = cloud.tagged().await.ok()?;
+    let of = |arn: &str| arn.split_once(":s3:::").is_some_and(|(_, name)| name == bucket);
+    let (_, tags) = tagged.iter().find(|(arn, _)| of(arn))?;
+    let mut wanted = cloud.tags(&Address::new(Bucket::KIND, name.as_str()));
+    if cloud.names.protected_buckets.contains(bucket) {
+        wanted.insert(PROTECT_TAG.into(), "true".into());
+    }
+    (*tags == wanted).then_some(wanted)
 }
 
 /// The bucket's tags, but for those that AWS itself sets.

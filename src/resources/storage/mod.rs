@@ -9,6 +9,7 @@ mod key_file;
 mod key_pair;
 mod kms_key;
 mod lifecycle;
+mod pipeline;
 mod public_key;
 mod tls_policy;
 mod upload;
@@ -23,6 +24,7 @@ pub use bucket_object::{BucketObject, BucketObjectObserved, ObjectSource};
 pub use key_pair::{KeyPair, KeyPairObserved, KeySource};
 pub use kms_key::{KmsKey, KmsKeyObserved};
 pub use lifecycle::{LifecycleRule, ObservedRule};
+pub use pipeline::{KEPT_VERSIONS, Pipeline, PipelineObserved};
 pub use public_key::check_public_key;
 pub use upload::sha256_of;
 
@@ -34,5 +36,6 @@ pub(super) fn kinds() -> Vec<Kind<Cloud>> {
         Kind::of::<Bucket>(),
         Kind::of::<BucketFolder>(),
         Kind::of::<BucketObject>(),
+        Kind::of::<Pipeline>(),
     ]
 }

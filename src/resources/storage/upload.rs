@@ -1,9 +1,9 @@
 //! Uploading a file: whole, or in parts where it is large. What arrives is what was planned: the file is hashed first,
 //! refused if it isn't the planned one, and every request carries the checksum of its part, which S3 verifies.
 
-use std::path::{Path, PathBuf};
+use std::{path::Path, sync::Arc};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use aws_sdk_s3::{
     primitives::ByteStream,
     types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart},
@@ -27,9 +27,18 @@ const MOST_PARTS: u64 = 10_000;
 const AT_ONCE: usize = 4;
 const BLOCK: usize = 256 << 10;
 
+/// What is uploaded.
+#[derive(Clone, Copy)]
+pub(super) enum Content<'a> {
+    /// What is in a file.
+    File(&'a Path),
+    /// These bytes; not many.
+    Bytes(&'a Arc<[u8]>),
+}
+
 /// A file, hashed and ready to go.
-pub(super) struct Upload {
-    source: PathBuf,
+pub(super) struct Upload<'a> {
+    source: Content<'a>,
     size: u64,
     part: u64,
     /// The SHA-256 of each part, in base64.
@@ -48,9 +57,17 @@ pub(super) fn digest(checksum: &str) -> &str {
     checksum.split('-').next().unwrap_or(checksum)
 }
 
-impl Upload {
+impl<'a> Upload<'a> {
     /// Hashes the file and insists that it is the one that was planned.
-    pub(super) async fn of(source: &Path, sha256: &str) -> Result<Self> {
+    pub(super) async fn of(content: Content<'a>, sha256: &str) -> Result<Self> {
+        let source = match content {
+            Content::File(source) => source,
+            Content::Bytes(bytes) => {
+                let checksum = BASE64_STANDARD.encode(Sha256::digest(bytes));
+                let parts = vec![checksum.clone()];
+                return Ok(Self { source: content, size: 0, part: u64::MAX, parts, checksum });
+            }
+        };
         let shown = source.display();
         let size = tokio::fs::metadata(source).await.with_context(|| format!("cannot read {shown}"))?.len();
         let part = if size <= WHOLE { u64::MAX } else { PART.max(size.div_ceil(MOST_PARTS)) };
@@ -61,7 +78,7 @@ impl Upload {
             [one] if size <= WHOLE => one.clone(),
             parts => format!("{}-{}", BASE64_STANDARD.encode(Sha256::digest(digests.concat())), parts.len()),
         };
-        Ok(Self { source: source.to_owned(), size, part, parts, checksum })
+        Ok(Self { source: content, size, part, parts, checksum })
     }
 
     /// Uploads it.
@@ -139,10 +156,14 @@ impl Upload {
 
     /// The part's bytes, read from the file as they are sent.
     async fn body(&self, number: u64) -> Result<ByteStream> {
+        let source = match self.source {
+            Content::File(source) => source,
+            Content::Bytes(bytes) => return Ok(ByteStream::from(bytes.to_vec())),
+        };
         let offset = number.saturating_mul(self.part);
         let length = self.part.min(self.size.saturating_sub(offset));
-        let from = ByteStream::read_from().path(&self.source).offset(offset).length(Length::Exact(length));
-        from.build().await.with_context(|| format!("cannot read {}", self.source.display()))
+        let from = ByteStream::read_from().path(source).offset(offset).length(Length::Exact(length));
+        from.build().await.with_context(|| format!("cannot read {}", source.display()))
     }
 }
 

@@ -155,6 +155,7 @@ pub(super) fn read(decoder: &Decoder<'_>, key: &Key, node: &Node) -> Option<Pipe
         secrets,
         jobs,
         alerts,
+        content: None,
     })
 }
 

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use indexmap::IndexMap;
 
-use super::{FilePath, Spanned, Table, Text};
+use super::{FilePath, Spanned, Table, Template, Text};
 
 /// A pipeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct Pipeline {
     pub jobs: Table<Job>,
     /// What to run when it ends so.
     pub alerts: Vec<Spanned<Alert>>,
+    /// What the template's folder brings; `None` where the files that a spec names were not read with it.
+    pub content: Option<Template>,
 }
 
 /// Who runs a pipeline's tasks in order.
@@ -44,6 +46,17 @@ pub enum Orchestrator {
     Airflow,
     /// EMR's steps alone.
     Steps,
+}
+
+impl Orchestrator {
+    /// Its word in a spec.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Luigi => "luigi",
+            Self::Airflow => "airflow",
+            Self::Steps => "steps",
+        }
+    }
 }
 
 /// Every day at this time.

@@ -1,0 +1,356 @@
+//! A run while it goes on: its cluster, each job as a step that is followed, and what is told of it.
+
+use std::{fmt::Write, time::Duration};
+
+use serde_json::{Value, json};
+
+use super::super::{
+    Changing, Globals, cluster, run,
+    session::{Scope, Session},
+};
+use crate::{
+    cluster::{
+        logs::{self, Folder},
+        steps::{self, Step},
+        submit,
+    },
+    error::{Failure, Result},
+    pipeline::{
+        record::{self, Day, Ran, Records},
+        work::Task,
+    },
+    stacks::ClusterWish,
+    ui,
+};
+
+/// So many of the last lines of stderr are shown when a job fails.
+const LAST_LINES: usize = 20;
+/// How often it is told that a step still runs.
+const STILL: Duration = Duration::from_mins(1);
+
+/// The cluster that a run works on.
+#[derive(Clone, Debug)]
+pub(super) struct Cluster {
+    /// `j-…`.
+    pub id: String,
+    /// Where its logs are, as EMR writes it.
+    pub log_uri: Option<String>,
+    /// Whether the run started it, and so ends it.
+    pub ours: bool,
+    /// When that was, in seconds since 1970.
+    pub since: Option<i64>,
+}
+
+/// How a run ended that did not fail.
+pub(super) enum Outcome {
+    /// All that was to do is done.
+    Done,
+    /// The user stopped it.
+    Stopped,
+}
+
+/// A run.
+pub(super) struct Run<'a> {
+    pub session: &'a Session,
+    pub records: Records,
+    pub version: String,
+    pub retries: u32,
+    pub wait: Duration,
+    /// Whether it does also what is done.
+    pub again: bool,
+    /// Whether a day that fails leaves the others to be done.
+    pub goes_on: bool,
+    pub json: bool,
+    pub cluster: Option<Cluster>,
+    /// What was done or left out, with its day.
+    pub done: Vec<(String, String, Option<Ran>)>,
+}
+
+/// Starts the stack's cluster, with what it waits for.
+pub(super) async fn start_cluster(globals: &Globals, changing: &Changing) -> Result<Cluster> {
+    let mut session = Session::open_to_change(globals, Scope::Cloud, "pipeline run").await?;
+    cluster::specified(&session)?;
+    session.wish(ClusterWish::Up);
+    let since = ui::time::now();
+    let known = session.observe().await?;
+    let desired = session.desired(&known).await?;
+    let plan = cluster::part(&session.plan(&desired, &known));
+    run::ensure_permitted(&plan)?;
+    if !changing.json {
+        ui::say("The run needs a cluster, and none is up: it is started.");
+    }
+    let known = run::carry_out(&session, &plan, &desired, known, changing).await?;
+    let found = cluster::must_live(&session, &known)?;
+    Ok(Cluster { id: found.id.clone(), log_uri: found.log_uri.clone(), ours: true, since: Some(since) })
+}
+
+/// Ends it.
+pub(super) async fn end_cluster(globals: &Globals, changing: &Changing) -> Result {
+    let mut session = Session::open_to_change(globals, Scope::Cloud, "pipeline run").await?;
+    session.wish(ClusterWish::Down);
+    let known = session.observe().await?;
+    let desired = session.desired(&known).await?;
+    let plan = cluster::part(&session.plan(&desired, &known));
+    run::ensure_permitted(&plan)?;
+    if plan.is_empty() {
+        return Ok(());
+    }
+    if !changing.json {
+        ui::say("\nThe run is over: the cluster that it started is ended.");
+    }
+    run::carry_out(&session, &plan, &desired, known, changing).await?;
+    Ok(())
+}
+
+impl Run<'_> {
+    /// What is left to do, by days. Once a job has to run, those after it that day have to, too: their input changes.
+    pub(super) async fn left(&mut self, days: &[Vec<Task>]) -> Result<Vec<Vec<Task>>> {
+        let cloud = &self.session.cloud;
+        let mut left = Vec::new();
+        for tasks in days {
+            let Some(first) = tasks.first() else { continue };
+            let day = self.records.day(cloud, first.date).await?;
+            let mut stale = self.again;
+            let mut todo = Vec::new();
+            for task in tasks {
+                let ran = day.jobs.get(&task.job).filter(|ran| ran.completed(&task.command));
+                let there = match (&task.output, ran) {
+                    (Some(output), Some(_)) if !stale => record::is_there(cloud, output).await?,
+                    (_, ran) => ran.is_some(),
+                };
+                stale |= !there;
+                if stale {
+                    todo.push(task.clone());
+                } else {
+                    self.done.push((task.date.to_string(), task.job.clone(), None));
+                }
+            }
+            if !todo.is_empty() {
+                left.push(todo);
+            }
+        }
+        for (date, job, _) in &self.done {
+            self.tell(&json!({ "event": "skipped", "date": date, "job": job }), || {
+                format!("{date} {job}: done already")
+            })?;
+        }
+        Ok(left)
+    }
+
+    /// Nothing was left to do.
+    pub(super) fn skipped_all(&self) -> Result {
+        self.tell(&json!({ "event": "done", "jobs": 0 }), || {
+            "Nothing is left to do, and no cluster is needed. `--again` does it all anew.".to_owned()
+        })
+    }
+
+    fn tell(&self, event: &Value, words: impl FnOnce() -> String) -> Result {
+        if self.json {
+            return Ok(ui::print(&format!("{event}\n"))?);
+        }
+        ui::say(&words());
+        Ok(())
+    }
+
+    /// Does it all; a failure names the job.
+    pub(super) async fn carry_out(&mut self, days: &[Vec<Task>]) -> Result<Outcome> {
+        let mut failures: Vec<Failure> = Vec::new();
+        for tasks in days {
+            for task in tasks {
+                if let Err(failure) = self.job(task).await {
+                    if !self.goes_on {
+                        return Err(failure);
+                    }
+                    self.tell(&json!({ "event": "failed", "date": task.date.to_string(), "job": task.job }), || {
+                        format!("{} {}: failed; the other days go on", task.date, task.job)
+                    })?;
+                    failures.push(failure);
+                    break;
+                }
+            }
+        }
+        let more = failures.len().saturating_sub(1);
+        match failures.into_iter().next() {
+            None => Ok(Outcome::Done),
+            Some(mut first) if more > 0 => {
+                let _ = write!(first.message, "\nand {more} more of the days failed");
+                Err(first)
+            }
+            Some(first) => Err(first),
+        }
+    }
+
+    /// One job of a day, tried as often as the spec says.
+    async fn job(&mut self, task: &Task) -> Result {
+        let mut left = self.retries;
+        loop {
+            let step = self.step(task).await?;
+            if step.succeeded() {
+                return Ok(());
+            }
+            if left == 0 {
+                return Err(self.failed(task, &step).await);
+            }
+            let wait = self.wait.as_secs();
+            self.tell(
+                &json!({ "event": "retry", "date": task.date.to_string(), "job": task.job, "left": left, "seconds": wait }),
+                || format!("{} {}: tried again in {wait} s, as often as the spec says; {left} left", task.date, task.job),
+            )?;
+            left -= 1;
+            tokio::time::sleep(self.wait).await;
+        }
+    }
+
+    /// One step, from its beginning to its end, and what is noted of it.
+    async fn step(&mut self, task: &Task) -> Result<Step> {
+        let (cloud, cluster) = (&self.session.cloud, self.on()?);
+        let active = steps::active(cloud, &cluster.id).await?;
+        let step = match submit::already(&active, &task.submit) {
+            Some(step) => step.clone(),
+            None => submit::send(cloud, &cluster.id, &task.submit).await?,
+        };
+        let mut ran = Ran {
+            version: self.version.clone(),
+            command: task.command.clone(),
+            state: "RUNNING".into(),
+            cluster: cluster.id.clone(),
+            step: step.id.clone(),
+            log_uri: cluster.log_uri.clone(),
+            ..Ran::default()
+        };
+        // Before it ends: whoever comes later finds its logs, whatever becomes of this run.
+        self.note(task, &ran).await?;
+        let step = self.until_ended(task, step).await?;
+        ran.state.clone_from(&step.state);
+        ran.ended = step.ended;
+        ran.seconds = step.elapsed(ui::time::now());
+        if let Some(summary) = task.summary.as_ref().filter(|_| step.succeeded()) {
+            ran.summary = record::summary(cloud, summary).await;
+        }
+        if let Some(output) = task.output.as_ref().filter(|_| step.succeeded())
+            && !record::is_there(cloud, output).await?
+        {
+            return Err(Failure::new(format!(
+                "{} {}: step {} completed, but what it is to make is not there: {output}",
+                task.date, task.job, step.id
+            ))
+            .hint("its log says what it did, or the template's `output` names the wrong place"));
+        }
+        self.note(task, &ran).await?;
+        self.tell(
+            &json!({ "event": "ended", "date": task.date.to_string(), "job": task.job, "state": step.state, "seconds": ran.seconds,
+                     "summary": ran.summary }),
+            || format!("{} {}: {}{}", task.date, task.job, step.state, rows(&ran)),
+        )?;
+        self.done.push((task.date.to_string(), task.job.clone(), Some(ran)));
+        Ok(step)
+    }
+
+    fn on(&self) -> Result<&Cluster> {
+        self.cluster.as_ref().ok_or_else(|| Failure::new("the run has no cluster"))
+    }
+
+    async fn note(&self, task: &Task, ran: &Ran) -> Result {
+        let cloud = &self.session.cloud;
+        let mut day: Day = self.records.day(cloud, task.date).await?;
+        day.jobs.insert(task.job.clone(), ran.clone());
+        Ok(self.records.write(cloud, task.date, &day).await?)
+    }
+
+    /// Follows a step to its end, and tells each state, and now and then that it goes on.
+    async fn until_ended(&self, task: &Task, step: Step) -> Result<Step> {
+        let (cloud, cluster) = (&self.session.cloud, self.on()?);
+        let mut told = (String::new(), tokio::time::Instant::now());
+        let mut now = step;
+        loop {
+            // How it ended is told with what it did.
+            if now.is_active() && (now.state != told.0 || told.1.elapsed() >= STILL) {
+                let seconds = now.elapsed(ui::time::now());
+                let state = now.state.clone();
+                self.tell(
+                    &json!({ "event": "state", "date": task.date.to_string(), "job": task.job, "step": now.id, "state": state,
+                             "seconds": seconds }),
+                    || {
+                        let after = seconds.map(|seconds| format!(" after {}", ui::time::elapsed(seconds)));
+                        format!("{} {}: {state}{} ({})", task.date, task.job, after.unwrap_or_default(), now.id)
+                    },
+                )?;
+                told = (state, tokio::time::Instant::now());
+            }
+            if !now.is_active() {
+                return Ok(now);
+            }
+            tokio::time::sleep(cloud.pace.poll).await;
+            now = steps::describe(cloud, &cluster.id, &now.id).await.map_err(anyhow::Error::from)?;
+        }
+    }
+
+    async fn failed(&self, task: &Task, step: &Step) -> Failure {
+        let flags = self.session.flags();
+        let reason = step.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let mut what = format!("{} {}: step {} is {}{reason}", task.date, task.job, step.id, step.state);
+        let folder = self
+            .cluster
+            .as_ref()
+            .and_then(|cluster| Folder::of_step(cluster.log_uri.as_deref()?, &cluster.id, &step.id));
+        if let Some(folder) = folder {
+            // The failure is what is told; a log that cannot be read adds nothing to it.
+            let stderr = logs::whole(&self.session.cloud, &folder, "stderr").await.ok().flatten().unwrap_or_default();
+            let lines: Vec<&str> = stderr.trim_end().lines().collect();
+            if !lines.is_empty() {
+                what.push_str("\nthe end of its stderr:");
+            }
+            for line in &lines[lines.len().saturating_sub(LAST_LINES)..] {
+                let _ = write!(what, "\n  {line}");
+            }
+        }
+        let (pipeline, job, date) = (&self.records.pipeline, &task.job, task.date);
+        Failure::new(what)
+            .hint(format!("`infra{flags} pipeline logs {job} --pipeline {pipeline} --date {date}` prints its logs"))
+            .hint("the same command again goes on with this job: what is done stays done")
+    }
+
+    /// The user stopped it.
+    pub(super) fn stopped(&self, cluster: &Cluster) -> Failure {
+        let failure = Failure::cancelled("stopped").hint("the same command again does what is left");
+        if cluster.ours {
+            return failure;
+        }
+        let flags = self.session.flags();
+        failure.hint(format!("a step that was at work goes on on cluster {}: `infra{flags} cluster steps`", cluster.id))
+    }
+
+    /// What came of it, as a table.
+    pub(super) fn summary(&self, cluster: &Cluster) -> Result {
+        let took = cluster.since.map(|since| ui::time::now() - since);
+        if self.json {
+            return self
+                .tell(&json!({ "event": "done", "jobs": self.done.len(), "cluster_seconds": took }), String::new);
+        }
+        let rows: Vec<Vec<String>> = self.done.iter().map(|(date, job, ran)| line(date, job, ran.as_ref())).collect();
+        ui::print(&ui::table::render(&HEADINGS, &rows))?;
+        if let Some(took) = took {
+            ui::say(&format!("Cluster {} was up for {}, for this run alone.", cluster.id, ui::time::elapsed(took)));
+        }
+        Ok(())
+    }
+}
+
+/// The columns of a summary.
+pub(super) const HEADINGS: [&str; 8] = ["day", "job", "state", "in", "out", "duplicates", "rejected", "time"];
+
+/// A row of a summary.
+pub(super) fn line(date: &str, job: &str, ran: Option<&Ran>) -> Vec<String> {
+    let number = |name: &str| ran.and_then(|ran| ran.number(name)).map(|number| number.to_string()).unwrap_or_default();
+    let state = ran.map_or("done before", |ran| ran.state.as_str());
+    let time = ran.and_then(|ran| ran.seconds).map(ui::time::elapsed).unwrap_or_default();
+    let counted = ["in", "out", "duplicates", "rejected"].map(number);
+    [date.to_owned(), job.to_owned(), state.to_owned()].into_iter().chain(counted).chain([time]).collect()
+}
+
+/// The rows that a job says it had.
+fn rows(ran: &Ran) -> String {
+    let counts = ["in", "out", "duplicates", "rejected"];
+    let said: Vec<String> = counts.iter().filter_map(|name| Some(format!("{} {name}", ran.number(name)?))).collect();
+    if said.is_empty() { String::new() } else { format!(", rows: {}", said.join(", ")) }
+}

@@ -1,0 +1,67 @@
+//! `infra pipeline`.
+
+mod choose;
+mod deploy;
+mod destroy;
+mod follow;
+mod logs;
+mod new;
+mod run;
+mod status;
+mod test;
+
+use clap::{Args, Subcommand};
+
+use super::Globals;
+use crate::error::Result;
+
+/// Pipelines: code that runs on the stack.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  infra pipeline deploy
+  infra pipeline run --date 2026-11-23
+  infra pipeline status
+  infra pipeline logs clean
+  infra pipeline deploy --version 1a2b3c4d5e6f   back to an earlier version
+  infra pipeline destroy nyc311")]
+pub struct Pipeline {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Puts a pipeline's code where it runs.
+    Deploy(deploy::Deploy),
+    /// Runs it for a day, or for each day of a range.
+    Run(run::Run),
+    /// Runs it for every day of a range that is not done.
+    Backfill(run::Backfill),
+    /// Shows which version is deployed, and what became of the last days.
+    Status(status::Status),
+    /// Prints what a job wrote.
+    Logs(logs::Logs),
+    /// Makes a template to begin with.
+    New(new::New),
+    /// Runs a template's own tests on this machine.
+    Test(test::Test),
+    /// Takes a pipeline's code away; its data stay.
+    Destroy(destroy::Destroy),
+}
+
+impl Pipeline {
+    pub(super) async fn run(self, globals: &Globals) -> Result {
+        let Self { verb } = self;
+        match verb {
+            Verb::Deploy(verb) => Box::pin(verb.run(globals)).await,
+            Verb::Run(verb) => Box::pin(verb.run(globals)).await,
+            Verb::Backfill(verb) => Box::pin(verb.run(globals)).await,
+            Verb::Status(verb) => Box::pin(verb.run(globals)).await,
+            Verb::Logs(verb) => Box::pin(verb.run(globals)).await,
+            Verb::New(verb) => verb.run(globals),
+            Verb::Test(verb) => Box::pin(verb.run(globals)).await,
+            Verb::Destroy(verb) => Box::pin(verb.run(globals)).await,
+        }
+    }
+}

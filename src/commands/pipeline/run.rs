@@ -1,0 +1,294 @@
+//! `infra pipeline run` and `infra pipeline backfill`.
+
+use clap::Args;
+use jiff::civil::Date;
+
+use super::{
+    super::{
+        Changing, Globals,
+        apply::ask,
+        run::Stops,
+        session::{Scope, Session},
+    },
+    choose,
+    follow::{self, Cluster, Outcome, Run as Running},
+};
+use crate::{
+    cloud::Cloud,
+    error::{Failure, Result},
+    pipeline::{
+        record::Records,
+        stored,
+        work::{self, Task},
+    },
+    resources,
+    spec::{Orchestrator, nearest},
+    stacks::pipeline::{code_folder, release},
+    ui,
+};
+
+/// More days at once are a slip of the pen.
+const MOST_DAYS: i64 = 3_660;
+
+/// Runs a deployed pipeline for a day, or for each day of a range, and ends as it does.
+///
+/// The jobs run on the stack's cluster, one after the other. Where none is up, one is started, and ended when the run
+/// is over, however it ends. A job that is done for a day already, by this version of the code with these settings, is
+/// left out: the same command again does what is left.
+///
+/// Ctrl-C ends the run: a cluster that it started is ended; on one that was up the step at work goes on, and the same
+/// command follows it.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  infra pipeline run
+  infra pipeline run nyc311 --date 2026-11-23
+  infra pipeline run --from 2026-11-01 --to 2026-11-23 --yes
+  infra pipeline run --setting rows=1000 --again
+
+`--set` sets a variable of the spec, as for every verb; `--setting` a setting of the pipeline, for this run.")]
+pub(super) struct Run {
+    /// The pipeline; the spec's only one unless said.
+    name: Option<String>,
+    /// The day; yesterday, by the clock of the pipeline's schedule, unless said.
+    #[arg(long, value_name = "YYYY-MM-DD", conflicts_with_all = ["from", "to"])]
+    date: Option<Date>,
+    /// The first day of a range.
+    #[arg(long, value_name = "YYYY-MM-DD", requires = "to")]
+    from: Option<Date>,
+    /// The last day of the range.
+    #[arg(long, value_name = "YYYY-MM-DD", requires = "from")]
+    to: Option<Date>,
+    #[command(flatten)]
+    how: How,
+}
+
+/// Runs a deployed pipeline for every day of a range that is not done; a day that fails does not stop the others.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  infra pipeline backfill nyc311 --from 2026-01-01 --to 2026-01-31 --yes")]
+pub(super) struct Backfill {
+    /// The pipeline; the spec's only one unless said.
+    name: Option<String>,
+    /// The first day.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    from: Date,
+    /// The last day.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    to: Date,
+    #[command(flatten)]
+    how: How,
+}
+
+/// What both have.
+#[derive(Args, Debug)]
+struct How {
+    /// A setting of the pipeline for this run; may be repeated.
+    #[arg(long, value_name = "NAME=VALUE")]
+    setting: Vec<String>,
+    /// Does also what is done already.
+    #[arg(long)]
+    again: bool,
+    #[command(flatten)]
+    changing: Changing,
+}
+
+impl Run {
+    pub(super) async fn run(self, globals: &Globals) -> Result {
+        let Self { name, date, from, to, how } = self;
+        let days = match (date, from.zip(to)) {
+            (Some(date), _) => Days::Range(date, date),
+            (None, Some((from, to))) => Days::Range(from, to),
+            (None, None) => Days::Yesterday,
+        };
+        Box::pin(go(globals, name.as_deref(), days, how, false)).await
+    }
+}
+
+impl Backfill {
+    pub(super) async fn run(self, globals: &Globals) -> Result {
+        let Self { name, from, to, how } = self;
+        Box::pin(go(globals, name.as_deref(), Days::Range(from, to), how, true)).await
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Days {
+    Yesterday,
+    Range(Date, Date),
+}
+
+async fn go(globals: &Globals, name: Option<&str>, days: Days, how: How, goes_on: bool) -> Result {
+    let How { setting, again, changing } = how;
+    let session = Session::open(globals, Scope::Cloud).await?;
+    let name = choose::one(&session, name)?;
+    let pipeline = &session.spec.pipelines[&name];
+    if *pipeline.orchestrator != Orchestrator::Steps {
+        let (by, place) = (pipeline.orchestrator.word(), pipeline.orchestrator.span.place());
+        return Err(Failure::new(format!("pipeline {name} is run by {by} ({place}), which this verb cannot do yet")).hint(
+            "`orchestrator: steps`, without `on`, runs its Spark jobs from here; or start it where it is: `infra ssh`",
+        ));
+    }
+    let known = session.observe().await?;
+    let flags = session.flags();
+    let deployed = known.find::<Cloud, resources::Pipeline>(&name).and_then(|found| found.version.clone());
+    let Some(version) = deployed else {
+        return Err(Failure::new(format!("pipeline {name} is not deployed"))
+            .hint(format!("`infra{flags} pipeline deploy {name}` deploys it")));
+    };
+    let account = &session.cloud.names.account;
+    let at = code_folder(&session.spec, pipeline, account);
+    let described = stored::description(&session.cloud, &at, &name, &version).await?;
+    let in_folder = release(&session.spec, &name, pipeline, account)?.version;
+    if in_folder != version && !changing.json {
+        ui::say(&format!(
+            "note: version {version} is deployed and runs; the folder holds {in_folder}: `infra{flags} pipeline deploy \
+             {name}` deploys that"
+        ));
+    }
+    let settings = pairs(&setting, &work::settings(&described))?;
+    let dates = dates(days, pipeline.schedule.as_ref().map(|schedule| schedule.zone.as_str()))?;
+    let mut tasks: Vec<Vec<Task>> = Vec::new();
+    for date in dates {
+        tasks.push(work::of_day(&described, &at, date, &settings)?);
+    }
+    if tasks.iter().all(Vec::is_empty) {
+        return Err(Failure::new(format!("version {version} of {name} has no jobs"))
+            .hint("write some under `jobs` in the template's pipeline.yaml"));
+    }
+    let records = Records { bucket: at.bucket.clone(), pipeline: name.clone() };
+    let mut running = Running {
+        session: &session,
+        records,
+        version,
+        retries: *pipeline.retries,
+        wait: *pipeline.retry_wait,
+        again,
+        goes_on,
+        json: changing.json,
+        cluster: None,
+        done: Vec::new(),
+    };
+    let plan = running.left(&tasks).await?;
+    if plan.is_empty() {
+        running.skipped_all()?;
+        return Ok(());
+    }
+    let mut stops = Stops::listen()?;
+    let living = super::super::cluster::living(&known).map(|cluster| Cluster {
+        id: cluster.id.clone(),
+        log_uri: cluster.log_uri.clone(),
+        ours: false,
+        since: None,
+    });
+    let cluster = if let Some(cluster) = living {
+        cluster
+    } else {
+        if !changing.yes {
+            ask("Start a cluster for this run? It costs money until the run ends. Only `yes` is taken for yes:")
+                .await?;
+        }
+        match Box::pin(follow::start_cluster(globals, &changing)).await {
+            Ok(cluster) => cluster,
+            // It may have been begun, and costs money from then on.
+            Err(failure) => return Err(with(failure, Box::pin(follow::end_cluster(globals, &changing)).await)),
+        }
+    };
+    running.cluster = Some(cluster.clone());
+    let outcome = tokio::select! {
+        outcome = running.carry_out(&plan) => outcome,
+        () = stops.next() => Ok(Outcome::Stopped),
+    };
+    let ended = if cluster.ours {
+        tokio::select! {
+            ended = Box::pin(follow::end_cluster(globals, &changing)) => ended,
+            () = stops.next() => Err(Failure::cancelled(format!("stopped at once: cluster {} may still run", cluster.id))
+                .hint(format!("`infra{flags} cluster down` ends it"))),
+        }
+    } else {
+        Ok(())
+    };
+    running.summary(&cluster)?;
+    // Why the run failed is told first; a cluster that could not be ended costs money, and is told in any case.
+    match (outcome, ended) {
+        (Ok(Outcome::Done), ended) => ended,
+        (Ok(Outcome::Stopped), ended) => Err(with(running.stopped(&cluster), ended)),
+        (Err(failure), ended) => Err(with(failure, ended)),
+    }
+}
+
+fn with(mut failure: Failure, ended: Result) -> Failure {
+    if let Err(other) = ended {
+        failure.message = format!("{}\nand the cluster could not be ended: {}", failure.message, other.message);
+        failure.hints.extend(other.hints);
+    }
+    failure
+}
+
+/// `NAME=VALUE`, of settings that there are.
+fn pairs(written: &[String], known: &[&str]) -> Result<Vec<(String, String)>> {
+    let mut pairs = Vec::new();
+    for text in written {
+        let Some((name, value)) = text.split_once('=') else {
+            return Err(Failure::new(format!("--setting {text}: expected NAME=VALUE")));
+        };
+        if !known.contains(&name) {
+            let failure = Failure::new(format!("--setting {text}: the pipeline has no setting `{name}`"));
+            return Err(match nearest(name, known.iter().copied()) {
+                Some(near) => failure.hint(format!("did you mean `{near}`?")),
+                None => failure.hint(format!("it has: {}", known.join(", "))),
+            });
+        }
+        pairs.push((name.to_owned(), value.to_owned()));
+    }
+    Ok(pairs)
+}
+
+/// The days, the oldest first.
+fn dates(days: Days, zone: Option<&str>) -> Result<Vec<Date>> {
+    let (from, to) = match days {
+        Days::Range(from, to) => (from, to),
+        Days::Yesterday => {
+            let zone = zone.and_then(|zone| jiff::tz::TimeZone::get(zone).ok()).unwrap_or(jiff::tz::TimeZone::UTC);
+            let today = jiff::Timestamp::now().to_zoned(zone).date();
+            let yesterday = today.yesterday().map_err(|error| Failure::new(error.to_string()))?;
+            (yesterday, yesterday)
+        }
+    };
+    if from > to {
+        return Err(Failure::new(format!("{from} is after {to}")).hint("`--from` is the first day, `--to` the last"));
+    }
+    let mut dates = Vec::new();
+    let mut next = from;
+    while next <= to {
+        dates.push(next);
+        if i64::try_from(dates.len()).unwrap_or(i64::MAX) > MOST_DAYS {
+            return Err(Failure::new(format!("from {from} to {to} are more than {MOST_DAYS} days")));
+        }
+        next = next.tomorrow().map_err(|error| Failure::new(error.to_string()))?;
+    }
+    Ok(dates)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::{Days, dates, pairs};
+
+    #[test]
+    fn a_range_has_both_ends() {
+        let range = |from, to| dates(Days::Range(from, to), None);
+        assert_eq!(range(date(2020, 2, 28), date(2020, 3, 1)).unwrap().len(), 3);
+        assert!(range(date(2020, 3, 1), date(2020, 2, 28)).unwrap_err().message.contains("is after"));
+        assert!(range(date(1900, 1, 1), date(2020, 1, 1)).unwrap_err().message.contains("more than"));
+        assert_eq!(dates(Days::Yesterday, Some("America/New_York")).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn settings_are_known_ones() {
+        let written = ["rows=3=4".to_owned()];
+        assert_eq!(pairs(&written, &["rows"]).unwrap(), [("rows".to_owned(), "3=4".to_owned())]);
+        assert!(pairs(&["rwos=1".to_owned()], &["rows"]).unwrap_err().hints[0].contains("`rows`"));
+        assert!(pairs(&["rows".to_owned()], &["rows"]).unwrap_err().message.contains("NAME=VALUE"));
+    }
+}

@@ -1,0 +1,56 @@
+//! What is wrong with a template is told with its place, by verbs that ask nobody too.
+
+use super::Daily;
+
+/// Insists that `validate` names all of these.
+#[track_caller]
+fn refused(daily: &Daily, texts: &[&str]) {
+    daily.project.run(&["validate"]).expect(1).says(texts);
+}
+
+#[test]
+fn a_template_is_checked_without_a_cloud() {
+    let daily = Daily::new();
+    daily.project.run(&["validate"]).expect(0);
+    std::fs::rename(daily.project.path("templates/daily"), daily.project.path("templates/dayly")).unwrap();
+    refused(&daily, &["there is no folder templates/daily", "infra/daily.yaml:24:15", "did you mean `dayly`?"]);
+    std::fs::remove_dir_all(daily.project.path("templates")).unwrap();
+    refused(&daily, &["`infra pipeline new daily` makes one"]);
+}
+
+#[test]
+fn a_variable_without_a_value_has_a_place() {
+    let daily = Daily::new();
+    daily.edit("daily.cfg.j2", "settings.greeting", "settings.greting");
+    refused(
+        &daily,
+        &["the variable `settings.greting` has no value", "daily.cfg.j2:1:15", "did you mean `settings.greeting`?"],
+    );
+    daily.edit("daily.cfg.j2", "settings.greting", "settings.greeting");
+    daily.edit("pipeline.yaml", "{{ folders.clean }}{{ date_path }}/\"]", "{{ folders.clean }}{{ datepath }}/\"]");
+    refused(&daily, &["the variable `datepath` has no value", "pipeline.yaml:11", "did you mean `date_path`?"]);
+}
+
+#[test]
+fn a_file_that_is_missing_has_a_place() {
+    let daily = Daily::new();
+    daily.edit("pipeline.yaml", "jobs/clean.py", "jobs/claen.py");
+    refused(
+        &daily,
+        &["there is no file templates/daily/jobs/claen.py", "pipeline.yaml:10:13", "did you mean `jobs/clean.py`?"],
+    );
+}
+
+#[test]
+fn what_the_template_does_not_know_is_refused() {
+    let daily = Daily::new();
+    daily.project.edit("infra/daily.yaml", "greeting: hello", "greting: hello");
+    refused(&daily, &["has no setting `greting`", "infra/daily.yaml:28", "did you mean `greeting`?"]);
+    daily.project.edit("infra/daily.yaml", "greting: hello", "greeting: \"${env:GREETING}\"");
+    let run = daily.project.command(None, &["validate"]).env("GREETING", "a-secret-word").output().unwrap();
+    let said = String::from_utf8(run.stderr).unwrap();
+    assert!(said.contains("belongs under `secrets`") && !said.contains("a-secret-word"), "{said}");
+    daily.project.edit("infra/daily.yaml", "\"${env:GREETING}\"", "hello");
+    daily.edit("pipeline.yaml", "modules:", "modlues:");
+    refused(&daily, &["unknown field `modlues`", "did you mean `modules`?"]);
+}
