@@ -29,6 +29,8 @@ pub struct Job {
     pub class: Option<String>,
     /// Settings, `KEY=VALUE`.
     pub conf: Vec<String>,
+    /// Other arguments of spark-submit, as they are.
+    pub options: Vec<String>,
     /// Modules that go with it: `s3://…`.
     pub py_files: Vec<String>,
 }
@@ -36,7 +38,7 @@ pub struct Job {
 impl Job {
     /// What the step's runner is told.
     pub fn command(&self) -> Vec<String> {
-        let Self { program, arguments, deploy_mode, name, class, conf, py_files } = self;
+        let Self { program, arguments, deploy_mode, name, class, conf, options, py_files } = self;
         let mut words = vec!["spark-submit".to_owned(), "--deploy-mode".into(), deploy_mode.clone()];
         let mut option = |flag: &str, value: String| words.extend([flag.to_owned(), value]);
         if let Some(name) = name {
@@ -51,6 +53,7 @@ impl Job {
         if !py_files.is_empty() {
             option("--py-files", py_files.join(","));
         }
+        words.extend(options.iter().cloned());
         words.push(program.clone());
         words.extend(arguments.iter().cloned());
         words
@@ -146,6 +149,7 @@ mod tests {
             name: Some("nightly".into()),
             class: None,
             conf: vec!["spark.executor.memory=2g".into()],
+            options: Vec::new(),
             py_files: vec!["s3://lake/cod/a.py".into(), "s3://lake/cod/b.zip".into()],
         };
         let words = "spark-submit --deploy-mode cluster --name nightly --conf spark.executor.memory=2g \

@@ -5,7 +5,7 @@ use crate::support::{
     world::endpoint,
 };
 
-const VERBS: [&str; 17] = [
+const VERBS: [&str; 18] = [
     "validate",
     "plan",
     "apply",

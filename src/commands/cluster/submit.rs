@@ -132,6 +132,7 @@ impl Submit {
             name: self.name.clone(),
             class: self.class.clone(),
             conf: self.conf.clone(),
+            options: Vec::new(),
             py_files,
         })
     }
