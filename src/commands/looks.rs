@@ -16,9 +16,7 @@ pub(super) fn is_on_aws(spec: &Spec, host: &Host) -> bool {
 
 /// Whether what is on the hosts can be looked at; says why not.
 pub(super) fn reaches_hosts(globals: &Globals, spec: &Spec, target: &Target, notes: &mut Vec<String>) -> bool {
-    let configured =
-        |name: &str, host: &Host| host.users.is_some() || !host.services.is_empty() || spec.reaper() == Some(name);
-    let hosts = spec.hosts.iter().filter(|(name, host)| configured(name, host));
+    let hosts = spec.hosts.iter().filter(|(name, host)| spec.configures(name, host));
     let hosts: Vec<&Host> = hosts.map(|(_, host)| &host.value).collect();
     if hosts.is_empty() {
         return false;

@@ -168,7 +168,8 @@ impl Session {
             None => (workspace.secrets_at(&realm, &spec.stack), Journal::read(&journal)),
         };
         let mut names = stacks::names(&spec, &connection.account, secrets);
-        if let (Some(_), Target::Local { endpoint, gateway: Some(_), .. }) = (spec.reaper(), &target) {
+        let asks_from_hosts = spec.reaper().is_some() || spec.pipelines.values().any(|pipeline| pipeline.on.is_some());
+        if let (true, Target::Local { endpoint, gateway: Some(_), .. }) = (asks_from_hosts, &target) {
             names.aws_for_hosts = local::from_hosts(endpoint).await;
         }
         let mut notes = Vec::new();

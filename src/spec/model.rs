@@ -168,6 +168,15 @@ impl Spec {
         Some(self.cluster.as_ref()?.reaper.as_ref()?.value.as_str())
     }
 
+    /// Whether anything is to be on a host: people, services, pipelines, the timer of the cluster.
+    pub fn configures(&self, name: &str, host: &Host) -> bool {
+        let runs = |pipeline: &Pipeline| pipeline.on.as_ref().is_some_and(|on| on.value == name);
+        host.users.is_some()
+            || !host.services.is_empty()
+            || self.reaper() == Some(name)
+            || self.pipelines.values().any(|pipeline| runs(pipeline))
+    }
+
     /// Whether anything of it is on AWS; a spec of servers alone needs no account.
     pub fn needs_aws(&self) -> bool {
         let access = &self.access;

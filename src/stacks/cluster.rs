@@ -15,6 +15,7 @@ use crate::{
     cloud::Cloud,
     resources::{
         BootstrapAction, ClusterConfiguration, EmrCluster, EmrSecurityConfiguration, Peer, Rule, SecurityGroupRules,
+        written_request,
     },
     spec::{self, Encryption, Release, Route, Script, Start},
 };
@@ -137,6 +138,16 @@ impl Stack<'_> {
             }
         }
         self.graph.add_at(origin(&cluster.span), CLUSTER, resource);
+    }
+
+    /// Writes down what starts the cluster, where a pipeline's host does so by itself.
+    pub(super) async fn write_down_cluster(&mut self) -> anyhow::Result<()> {
+        let on_hosts = self.intent.hosts && self.spec.pipelines.values().any(|pipeline| pipeline.on.is_some());
+        let Some(cluster) = self.spec.cluster.as_ref().filter(|_| on_hosts) else { return Ok(()) };
+        let security = cluster.security.needs_configuration();
+        let security = security.then(|| EmrSecurityConfiguration::full_name(self.names, SECURITY));
+        self.cluster_request = Some(written_request(&self.emr_cluster(cluster, None), security).await?);
+        Ok(())
     }
 
     fn emr_cluster(&self, cluster: &spec::Cluster, security: Option<Ref<EmrSecurityConfiguration>>) -> EmrCluster {

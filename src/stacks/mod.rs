@@ -109,6 +109,7 @@ pub async fn build(spec: &Spec, names: &Names, intent: &Intent, known: &Inventor
         profiles: BTreeMap::new(),
         instances: BTreeMap::new(),
         releases: BTreeMap::new(),
+        cluster_request: None,
     };
     stack.network();
     stack.access()?;
@@ -117,6 +118,7 @@ pub async fn build(spec: &Spec, names: &Names, intent: &Intent, known: &Inventor
     stack.pipelines()?;
     stack.hosts();
     stack.cluster();
+    stack.write_down_cluster().await?;
     stack.on_hosts()?;
     Ok(stack.graph)
 }
@@ -143,6 +145,8 @@ struct Stack<'a> {
     instances: BTreeMap<String, Ref<Instance>>,
     /// The versions of pipelines that are to be current.
     releases: pipeline_host::Releases,
+    /// What a host sends to start the cluster by itself.
+    cluster_request: Option<serde_json::Value>,
 }
 
 impl Stack<'_> {

@@ -104,7 +104,7 @@ impl Stack<'_> {
         // One hash a password, however many have it.
         let mut known = Vec::new();
         for (name, host) in &self.spec.hosts {
-            if host.users.is_none() && host.services.is_empty() && self.spec.reaper() != Some(name) {
+            if !self.spec.configures(name, host) {
                 continue;
             }
             let on = self.on_host(name, host);

@@ -3,20 +3,20 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use anyhow::{Context, bail};
-use engine::{Address, Ref, Resource};
+use engine::{Address, Resource};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::{
     Stack, origin,
     pipeline::{DESCRIPTION, Release, sha256},
-    services::AIRFLOW_DAGS,
+    services::{AIRFLOW_DAGS, CLUSTER_PROGRAM, CLUSTER_TEXT},
 };
 use crate::{
     cloud::Cloud,
     credentials::secret_file::SecretFile,
     hosts::shell,
-    resources::{HostFile, OnHost, Package, PythonVenv, Service, Subnet},
+    resources::{EmrCluster, HostFile, IdOf, OnHost, Package, PythonVenv, Service, stands_for},
     spec::{self, Alert, AlertWhen, OnTheHost, Orchestrator, SecretSource, Spanned, fill},
 };
 
@@ -28,6 +28,8 @@ macro_rules! text {
 
 /// The account that pipelines run as where luigi does not run them.
 const ACCOUNT: &str = "infra-pipelines";
+/// What a host starts and ends the cluster by.
+const CLUSTER_SETTINGS: &str = "/etc/infra/cluster.json";
 /// The list that says whether a pipeline's folder is whole.
 const CHECKSUMS: &str = "SHA256SUMS";
 /// What stands for the day in a command, until the shell that runs it knows it.
@@ -62,7 +64,8 @@ struct Placing<'a> {
     on: &'a OnHost,
     name: &'a str,
     pipeline: &'a Spanned<spec::Pipeline>,
-    subnets: BTreeMap<String, Ref<Subnet>>,
+    /// What stands for ids that are known later.
+    ids: BTreeMap<String, IdOf>,
     needs: Vec<Address>,
 }
 
@@ -72,8 +75,8 @@ impl Placing<'_> {
     }
 
     fn file(&self, path: String, content: String, mode: &str, owner: &str) -> HostFile {
-        let ids = self.subnets.iter().map(|(name, link)| (fill::subnet_id(name), link.clone()));
-        let ids = ids.filter(|(stands, _)| content.contains(stands)).collect();
+        let ids = self.ids.iter().filter(|(stands, _)| content.contains(*stands));
+        let ids = ids.map(|(stands, of)| (stands.clone(), of.clone())).collect();
         let (mode, owner) = (mode.to_owned(), format!("{owner}:{owner}"));
         HostFile { on: self.on.clone(), path, content, ids, secret: false, mode, owner, needs: self.needs.clone() }
     }
@@ -88,8 +91,7 @@ impl Stack<'_> {
             let Some(wanted) = pipeline.content.as_ref().and_then(|content| content.host.clone()) else { continue };
             let package = Address::new(<Package as Resource<Cloud>>::KIND, format!("{host}/services"));
             let needs = if self.graph.contains(&package) { vec![package] } else { Vec::new() };
-            let subnets = self.subnets.clone();
-            let mut placing = Placing { host, on, name, pipeline, subnets, needs };
+            let mut placing = Placing { host, on, name, pipeline, ids: self.ids(), needs };
             match *pipeline.orchestrator {
                 Orchestrator::Luigi => self.by_luigi(&mut placing, &wanted, &release)?,
                 Orchestrator::Airflow => self.by_airflow(&placing, &wanted, &release)?,
@@ -124,7 +126,7 @@ impl Stack<'_> {
         for path in wanted.files.iter().map(|path| path.value.as_str()).chain([DESCRIPTION]) {
             let content = text_of(release, path)?;
             // One with an id that is put in later cannot be told beforehand.
-            if !placing.subnets.keys().any(|name| content.contains(&fill::subnet_id(name))) {
+            if !placing.ids.keys().any(|stands| content.contains(stands)) {
                 let _ = writeln!(checksums, "{}  {path}", sha256(content.as_bytes()));
             }
             let file = placing.file(format!("{folder}/{path}"), content, "644", "root");
@@ -148,11 +150,47 @@ impl Stack<'_> {
             };
             before.push(self.graph.add_at(at(), placing.address("environment"), resource).address().clone());
         }
+        before.extend(self.cluster_on(placing));
         let secrets = self.secrets_of(placing, ACCOUNT)?;
         let script = self.script(placing, wanted, release, &folder, &venv, &secrets)?;
         let file = placing.file(program(name), script, "755", "root");
         before.push(self.graph.add_at(at(), placing.address("run"), file).address().clone());
         self.units(placing, before)
+    }
+
+    /// What stands for ids in files of hosts.
+    fn ids(&self) -> BTreeMap<String, IdOf> {
+        let subnets = self.subnets.values().map(|link| (stands_for(link.address()), IdOf::Subnet(link.clone())));
+        let groups = self.groups.values().map(|link| (stands_for(link.address()), IdOf::SecurityGroup(link.clone())));
+        subnets.chain(groups).collect()
+    }
+
+    /// Puts on a host what starts and ends the stack's cluster; once, however many pipelines need it.
+    fn cluster_on(&mut self, placing: &Placing<'_>) -> Vec<Address> {
+        let Some((cluster, request)) = self.spec.cluster.as_ref().zip(self.cluster_request.as_ref()) else {
+            return Vec::new();
+        };
+        let settings = json!({
+            "region": self.names.region,
+            "endpoint": self.names.aws_for_hosts,
+            "stack": self.names.stack,
+            "address": format!("{}/{}", <EmrCluster as Resource<Cloud>>::KIND, super::CLUSTER),
+            "deadline": cluster.start_deadline.as_secs(),
+            "request": request,
+        });
+        let files =
+            [(CLUSTER_PROGRAM, CLUSTER_TEXT.to_owned(), "755"), (CLUSTER_SETTINGS, format!("{settings:#}\n"), "644")];
+        let mut addresses = Vec::new();
+        for (path, content, mode) in files {
+            let name = format!("{}/{}", placing.host, path.trim_start_matches('/').replace('/', "-"));
+            let address = Address::new(<HostFile as Resource<Cloud>>::KIND, name.as_str());
+            if !self.graph.contains(&address) {
+                let file = placing.file(path.to_owned(), content, mode, "root");
+                self.graph.add_at(origin(&cluster.span), name, HostFile { needs: Vec::new(), ..file });
+            }
+            addresses.push(address);
+        }
+        addresses
     }
 
     fn script(
@@ -189,6 +227,7 @@ impl Stack<'_> {
                 "checksums": CHECKSUMS,
                 "command": words.join(" "),
                 "secrets": exports.collect::<Vec<_>>().join("\n"),
+                "cluster": self.cluster_request.as_ref().map(|_| format!("{CLUSTER_PROGRAM} VERB {CLUSTER_SETTINGS}")),
                 "retries": *pipeline.retries,
                 "wait": pipeline.retry_wait.as_secs(),
                 "alerts": pipeline.alerts.iter().map(|alert| self.alert(alert)).collect::<String>(),

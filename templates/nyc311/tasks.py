@@ -7,6 +7,7 @@ steps of the stack's EMR cluster, which is found by its tag. README.md says how 
 
 import datetime
 import logging
+import os
 import pathlib
 import shlex
 import subprocess
@@ -163,10 +164,21 @@ class Step:
                 tags = self.emr.describe_cluster(ClusterId=cluster["Id"])["Cluster"].get("Tags", [])
                 if {"Key": "infra:stack", "Value": self.settings.stack} in tags:
                     found.append(cluster["Id"])
+        if not found and os.environ.get("PIPELINE_CLUSTER"):
+            return self.start(shlex.split(os.environ["PIPELINE_CLUSTER"]))
         if len(found) != 1:
             what = f"several clusters: {', '.join(found)}" if found else "no cluster; hint: infra cluster up"
             raise RuntimeError(f"the stack {self.settings.stack} has {what}")
         return found[0]
+
+    def start(self, command):
+        """A new cluster, by the command that whoever runs the tasks gives; they end it, too."""
+        self.tell("no cluster is up: one is started, which takes some minutes")
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if done.returncode:
+            said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+            raise RuntimeError(f"the cluster cannot be started: {said}")
+        return done.stdout.strip()
 
     def running(self, cluster):
         """A step of this name that has not ended: luigi was killed while it ran. A second would write beside it."""

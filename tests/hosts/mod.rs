@@ -6,6 +6,7 @@ mod interrupt;
 mod leaving;
 mod lists;
 mod logins;
+mod night;
 mod pages;
 mod parts;
 mod passwords;

@@ -111,7 +111,7 @@ fn yarn_decides_where_it_is_reached() {
     let script = format!(
         r#"
         sed -i 's/"idle": 3600/"idle": 1/' /etc/infra/reaper.json
-        master=$(python3 -I -c 'import runpy, sys; reap = runpy.run_path("/usr/local/lib/infra/reap"); import json
+        master=$(python3 -I -c 'import runpy, sys; reap = runpy.run_path("/usr/local/lib/infra/cluster"); import json
 settings = json.load(open("/etc/infra/reaper.json"))
 emr = reap["Emr"](settings["region"], settings["endpoint"])
 print(emr.ours(settings["stack"], settings["address"])[0]["MasterPublicDnsName"])')

@@ -10,7 +10,7 @@ fn requests_are_signed_as_by_aws_s_own_library() {
         let mut command = Command::new(python());
         command
             .arg(root().join("tests/preflight/signed.py"))
-            .arg(root().join("templates/hosts/reaper/reap"))
+            .arg(root().join("templates/hosts/cluster/cluster"))
             .arg(token);
         let run = command.output().expect("python starts");
         let out = String::from_utf8(run.stdout).expect("a text");

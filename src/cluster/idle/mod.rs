@@ -2,7 +2,7 @@
 //!
 //! A cluster idles when it has no running or pending step and YARN has no application, since the last of either ended,
 //! or since it was ready. YARN's list is reached from within the network only; where it is not, the steps decide.
-//! `templates/hosts/reaper/reap` judges alike on a host.
+//! `templates/hosts/cluster/cluster` judges alike on a host.
 
 mod read;
 #[cfg(test)]

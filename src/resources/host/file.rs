@@ -12,8 +12,33 @@ use super::{LAYER, OnHost, each, rank, remove, send, split};
 use crate::{
     cloud::Cloud,
     hosts::{Change, shell},
-    resources::Subnet,
+    resources::{SecurityGroup, Subnet},
 };
+
+/// Something whose id stands in a file.
+#[derive(Clone, Debug)]
+pub enum IdOf {
+    /// A subnet.
+    Subnet(Ref<Subnet>),
+    /// A security group.
+    SecurityGroup(Ref<SecurityGroup>),
+}
+
+impl IdOf {
+    fn address(&self) -> &Address {
+        match self {
+            Self::Subnet(link) => link.address(),
+            Self::SecurityGroup(link) => link.address(),
+        }
+    }
+
+    fn id(&self, known: &Inventory) -> Option<String> {
+        match self {
+            Self::Subnet(link) => known.get(link).map(|subnet| subnet.id.clone()),
+            Self::SecurityGroup(link) => known.get(link).map(|group| group.id.clone()),
+        }
+    }
+}
 
 /// A file.
 #[derive(Clone, Debug, Serialize)]
@@ -26,9 +51,9 @@ pub struct HostFile {
     /// What is in it; shown by its checksum.
     #[serde(skip)]
     pub content: String,
-    /// What stands in the content for the ids of subnets, which are known once these are there.
+    /// What stands in the content for ids, which are known once what has them is there.
     #[serde(skip)]
-    pub ids: BTreeMap<String, Ref<Subnet>>,
+    pub ids: BTreeMap<String, IdOf>,
     /// Whether it is a secret, of which not even a checksum is shown.
     #[serde(skip)]
     pub secret: bool,
@@ -78,7 +103,7 @@ impl Resource<Cloud> for HostFile {
     type Observed = HostFileObserved;
 
     fn refs(&self) -> Vec<&Address> {
-        self.on.refs().into_iter().chain(self.ids.values().map(Ref::address)).collect()
+        self.on.refs().into_iter().chain(self.ids.values().map(IdOf::address)).collect()
     }
 
     fn within(&self) -> Option<&Address> {
@@ -120,7 +145,7 @@ impl Resource<Cloud> for HostFile {
             return diff;
         }
         let short = |sum: &str| format!("sha256 {}…", sum.get(..12).unwrap_or(sum));
-        let content = self.filled(|link| known.get(link).map(|subnet| subnet.id.clone()));
+        let content = self.filled(known);
         // Without an id that it holds, all that is known is that it is another.
         let wanted = content.map_or_else(|| "unknown yet".to_owned(), |content| sha256(&content));
         if observed.sha256 != wanted && *secret {
@@ -139,8 +164,8 @@ impl Resource<Cloud> for HostFile {
     async fn create(&self, cx: &StepContext<'_, Cloud>) -> Result<HostFileObserved> {
         let Self { on, path, content: _, ids: _, secret: _, mode, owner, needs } = self;
         let known = cx.known();
-        let content = self.filled(|link| known.get(link).map(|subnet| subnet.id.clone()));
-        let content = content.with_context(|| format!("{path} holds the id of a subnet that is not there"))?;
+        let content = self.filled(&known);
+        let content = content.with_context(|| format!("{path} holds the id of something that is not there"))?;
         let address = cx.address().clone();
         let name = split(&address.name).1.to_owned();
         // A text without a line's end at its end could not be told from one with.
@@ -176,10 +201,10 @@ impl Resource<Cloud> for HostFile {
 
 impl HostFile {
     /// The content with all ids in it.
-    fn filled(&self, id: impl Fn(&Ref<Subnet>) -> Option<String>) -> Option<String> {
+    fn filled(&self, known: &Inventory) -> Option<String> {
         let mut content = self.content.clone();
-        for (stands, link) in &self.ids {
-            content = content.replace(stands, &id(link)?);
+        for (stands, of) in &self.ids {
+            content = content.replace(stands, &of.id(known)?);
         }
         Some(content)
     }

@@ -25,7 +25,7 @@ use crate::{
     hosts::{Change, Facts},
 };
 pub use docker::{Docker, DockerObserved};
-pub use file::{HostFile, HostFileObserved};
+pub use file::{HostFile, HostFileObserved, IdOf};
 pub use group::{HostGroup, HostGroupObserved};
 pub use locate::{locate, locate_master};
 pub use package::{Package, PackageObserved};

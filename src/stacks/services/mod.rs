@@ -13,10 +13,11 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-pub use reaper::{Reaper, add_reaper};
+pub use reaper::{CLUSTER_PROGRAM, Reaper, add_reaper};
 pub use setup::{
     AccountSetup, DockerSetup, Expect, FileSetup, Forward, Health, HostFacts, HostSetup, ServiceSetup, VenvSetup,
 };
+pub(super) use template::CLUSTER as CLUSTER_TEXT;
 
 use crate::spec::{Service, Table};
 

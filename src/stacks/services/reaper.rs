@@ -9,7 +9,8 @@ use super::{
     template::{self, Values},
 };
 
-const SCRIPT: &str = "/usr/local/lib/infra/reap";
+/// The program that watches, starts and ends the cluster on a host.
+pub const CLUSTER_PROGRAM: &str = "/usr/local/lib/infra/cluster";
 const SETTINGS: &str = "/etc/infra/reaper.json";
 
 /// What is to be watched.
@@ -43,7 +44,7 @@ pub fn add_reaper(setup: &mut HostSetup, reaper: &Reaper) {
     });
     let settings = serde_json::to_string_pretty(&settings).expect("texts and numbers are JSON") + "\n";
     setup.packages.extend(["python3".into(), "ca-certificates".into()]);
-    for (path, content, mode) in [(SCRIPT, template::REAPER.to_owned(), 0o755), (SETTINGS, settings, 0o644)] {
+    for (path, content, mode) in [(CLUSTER_PROGRAM, template::CLUSTER.to_owned(), 0o755), (SETTINGS, settings, 0o644)] {
         setup.files.push(FileSetup { path, content, mode, owner: "root" });
     }
     let values = Values { interval: interval(*idle, *lifetime), ..Values::default() };
@@ -85,7 +86,7 @@ mod tests {
         // The timer starts the service, which is not started by itself.
         let units: Vec<(&str, bool)> = setup.services.iter().map(|service| (service.unit, service.enabled)).collect();
         assert_eq!(units, [("infra-reaper.service", false), ("infra-reaper.timer", true)]);
-        assert!(setup.services[0].content.contains(&format!("ExecStart={SCRIPT} {SETTINGS}\n")));
+        assert!(setup.services[0].content.contains(&format!("ExecStart={CLUSTER_PROGRAM} reap {SETTINGS}\n")));
         assert!(setup.services[1].content.contains("OnUnitInactiveSec=300\n"));
         for text in setup.services.iter().map(|service| &service.content) {
             assert!(!text.contains("{{") && text.ends_with('\n') && !text.ends_with("\n\n"), "{text}");

@@ -18,6 +18,7 @@ mod reasons;
 mod requests;
 mod settings;
 mod start;
+mod written;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -36,6 +37,7 @@ pub use nodes::{
 pub use observed::EmrClusterObserved;
 pub use reasons::{ClusterEnded, explain_termination};
 pub use settings::{BootstrapAction, ClusterConfiguration, ScalingLimits, ScalingUnit};
+pub use written::{stands_for, written_request};
 
 /// EMR takes a few minutes to end a cluster; several when logs are still to be copied.
 const END_DEADLINE: Duration = Duration::from_mins(30);

@@ -5,12 +5,25 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_emr::types::{Application, InstanceFleetType, InstanceRoleType, JobFlowInstancesConfig};
+use aws_sdk_emr::{
+    Client,
+    operation::run_job_flow::builders::RunJobFlowFluentBuilder,
+    types::{Application, InstanceFleetType, InstanceRoleType, JobFlowInstancesConfig},
+};
 use engine::{Resource, Result, StepContext};
 use tokio::time::Instant;
 
 use super::{ClusterEnded, EmrCluster, EmrClusterObserved, nodes::ClusterNodes, read, reasons::remedy, requests};
 use crate::cloud::{Answered, Cloud, CloudError, Explain, emr_once};
+
+/// Ids and names that are known once what has them is there.
+pub(super) struct Links {
+    pub subnet: String,
+    pub master_group: String,
+    pub slave_group: String,
+    pub service_group: Option<String>,
+    pub security: Option<String>,
+}
 
 /// Asks EMR for the cluster; returns its id.
 ///
@@ -19,22 +32,36 @@ use crate::cloud::{Answered, Cloud, CloudError, Explain, emr_once};
 pub(super) async fn start(cluster: &EmrCluster, cx: &StepContext<'_, Cloud>) -> Result<String> {
     const OPERATION: &str = "elasticmapreduce:RunJobFlow";
     let cloud = cx.world;
-    let instances = instances(cluster, cx)?;
+    let service = cluster.service_group.as_ref().map(|link| cx.observed(link)).transpose()?;
     let security = cluster.security.as_ref().map(|link| cx.observed(link)).transpose()?;
+    let links = Links {
+        subnet: cx.observed(&cluster.subnet)?.id.clone(),
+        master_group: cx.observed(&cluster.master_group)?.id.clone(),
+        slave_group: cx.observed(&cluster.slave_group)?.id.clone(),
+        service_group: service.map(|group| group.id.clone()),
+        security: security.map(|found| found.name.clone()),
+    };
+    let request = request(&cloud.clients.emr, cluster, links)?;
+    let send = || async { request.clone().customize().config_override(emr_once()).send().await.explain(OPERATION) };
+    let answer = cloud.settle_while(may_be_sent_again, send).await.map_err(explain_refusal)?;
+    Ok(answer.job_flow_id.answered(OPERATION)?)
+}
+
+/// The request that starts the cluster.
+pub(super) fn request(emr: &Client, cluster: &EmrCluster, links: Links) -> Result<RunJobFlowFluentBuilder> {
     let applications = cluster.applications.iter().map(|name| Application::builder().name(name).build());
-    let mut request = cloud
-        .clients
-        .emr
+    let security = links.security.clone();
+    let mut request = emr
         .run_job_flow()
         .name(&cluster.name)
         .release_label(&cluster.release)
         .set_applications(Some(applications.collect()))
-        .instances(instances)
+        .instances(instances(cluster, links))
         .service_role(&cluster.service_role)
         .job_flow_role(&cluster.node_profile)
         .step_concurrency_level(requests::int(cluster.step_concurrency))
         .set_log_uri(cluster.log_uri.clone())
-        .set_security_configuration(security.map(|found| found.name.clone()))
+        .set_security_configuration(security)
         .set_managed_scaling_policy(cluster.managed_scaling.as_ref().map(requests::scaling))
         .set_auto_termination_policy(cluster.auto_termination.map(requests::idle).transpose()?)
         .set_ebs_root_volume_size(cluster.root_disk_gib.map(requests::int))
@@ -46,9 +73,7 @@ pub(super) async fn start(cluster: &EmrCluster, cx: &StepContext<'_, Cloud>) -> 
     for action in &cluster.bootstrap {
         request = request.bootstrap_actions(requests::bootstrap(action));
     }
-    let send = || async { request.clone().customize().config_override(emr_once()).send().await.explain(OPERATION) };
-    let answer = cloud.settle_while(may_be_sent_again, send).await.map_err(explain_refusal)?;
-    Ok(answer.job_flow_id.answered(OPERATION)?)
+    Ok(request)
 }
 
 /// What to do about a refusal, where that is known.
@@ -68,13 +93,12 @@ fn may_be_sent_again(error: &CloudError) -> bool {
     error.is(&["Throttling*"]) || (refused && is_young.iter().any(|text| message.contains(text)))
 }
 
-fn instances(cluster: &EmrCluster, cx: &StepContext<'_, Cloud>) -> Result<JobFlowInstancesConfig> {
-    let service = cluster.service_group.as_ref().map(|link| cx.observed(link)).transpose()?;
+fn instances(cluster: &EmrCluster, links: Links) -> JobFlowInstancesConfig {
     let request = JobFlowInstancesConfig::builder()
-        .ec2_subnet_id(&cx.observed(&cluster.subnet)?.id)
-        .emr_managed_master_security_group(&cx.observed(&cluster.master_group)?.id)
-        .emr_managed_slave_security_group(&cx.observed(&cluster.slave_group)?.id)
-        .set_service_access_security_group(service.map(|group| group.id.clone()))
+        .ec2_subnet_id(links.subnet)
+        .emr_managed_master_security_group(links.master_group)
+        .emr_managed_slave_security_group(links.slave_group)
+        .set_service_access_security_group(links.service_group)
         .set_ec2_key_name(cluster.key.clone())
         .keep_job_flow_alive_when_no_steps(true)
         .termination_protected(cluster.termination_protection);
@@ -96,7 +120,7 @@ fn instances(cluster: &EmrCluster, cx: &StepContext<'_, Cloud>) -> Result<JobFlo
             request.set_instance_fleets(Some(fleets))
         }
     };
-    Ok(request.build())
+    request.build()
 }
 
 /// How often it is told that nothing has changed.
