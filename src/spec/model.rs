@@ -168,13 +168,9 @@ impl Spec {
         Some(self.cluster.as_ref()?.reaper.as_ref()?.value.as_str())
     }
 
-    /// Whether anything is to be on a host: people, services, pipelines, the timer of the cluster.
+    /// Whether anything is to be on a host: people, services (which pipelines need), the timer of the cluster.
     pub fn configures(&self, name: &str, host: &Host) -> bool {
-        let runs = |pipeline: &Pipeline| pipeline.on.as_ref().is_some_and(|on| on.value == name);
-        host.users.is_some()
-            || !host.services.is_empty()
-            || self.reaper() == Some(name)
-            || self.pipelines.values().any(|pipeline| runs(pipeline))
+        host.users.is_some() || !host.services.is_empty() || self.reaper() == Some(name)
     }
 
     /// Whether anything of it is on AWS; a spec of servers alone needs no account.

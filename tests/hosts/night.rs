@@ -46,8 +46,10 @@ cat first second >>"$HOME/ran"
 #[test]
 fn the_host_starts_the_cluster_of_the_spec_and_ends_what_it_started() {
     let Some(stack) = Stack::both("ana\n") else { return };
-    let text =
-        stack.project.read("infra/hosts.yaml").replace("    via: bastion\n", "    via: bastion\n    role: worker\n");
+    let text = stack
+        .project
+        .read("infra/hosts.yaml")
+        .replace("    via: bastion\n", "    via: bastion\n    role: worker\n    services: { luigi: {} }\n");
     stack.project.write("infra/hosts.yaml", &format!("{text}{SPEC}"));
     fs::create_dir_all(stack.project.path("templates/nightly")).expect("a writable project");
     stack.project.write("templates/nightly/pipeline.yaml", MANIFEST);
@@ -73,7 +75,7 @@ fn the_host_starts_the_cluster_of_the_spec_and_ends_what_it_started() {
     assert_eq!(by_host("start"), id);
     stack.converged();
     let told = stack.local(&["cluster", "status", "--json"]).expect(0).json();
-    assert_eq!(told["id"], id.as_str(), "{told}");
+    assert_eq!(told["cluster"]["id"], id.as_str(), "{told}");
     // A run that did not start it leaves it up.
     let home = "/var/lib/infra-pipelines";
     stack.root("inner", "systemctl start pipeline-nightly.service");
