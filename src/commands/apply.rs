@@ -76,6 +76,7 @@ impl Apply {
             let losses = ready.losses.clone();
             let mut heading = Heading { partial: !only.addresses.is_empty(), losses, ..session.heading(false) };
             heading.notes.extend(session.lost_keys(&ready.known));
+            heading.notes.extend(session.stopped_hosts(&ready.known));
             heading.notes.extend(session.cost(&ready.plan));
             ui::say(&ui::plan::render(&ready.plan, &heading));
         }

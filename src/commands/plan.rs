@@ -58,6 +58,7 @@ impl Plan {
         } else {
             let mut heading = Heading { partial: !only.addresses.is_empty(), losses, ..session.heading(false) };
             heading.notes.extend(session.lost_keys(&known));
+            heading.notes.extend(session.stopped_hosts(&known));
             heading.notes.extend(session.cost(&plan));
             heading.width = ui::data_width();
             ui::print(&ui::plan::render(&plan, &heading))?;

@@ -17,9 +17,9 @@ use crate::{
     cloud::{Cloud, Connection, Journal, Target, connect, offline},
     cluster::cost,
     error::{Failure, Result},
-    hosts::{Access, Gateway, Hosts},
+    hosts::{Access, At, Gateway, Hosts, Place},
     local,
-    resources::{self, EmrCluster, KeyPair, REGISTRY},
+    resources::{self, EmrCluster, Instance, KeyPair, REGISTRY},
     spec::{self, KeySource, LoadOptions, Spec},
     stacks::{self, ClusterWish, Intent},
     ui::{self, plan::Heading},
@@ -253,6 +253,25 @@ impl Session {
             (!file.exists()).then_some(note)
         });
         lost.collect()
+    }
+
+    /// The hosts that are stopped, so that the plan cannot tell what is on them already: a note each.
+    pub fn stopped_hosts(&self, known: &Inventory) -> Vec<String> {
+        let looked_at =
+            self.cloud.hosts.places().values().filter(|place| self.intent.hosts && place.at == At::Instance);
+        let stopped = looked_at.filter(|place| {
+            known
+                .find::<Cloud, Instance>(&place.name)
+                .is_some_and(|host| ["stopping", "stopped"].contains(&&*host.state))
+        });
+        let note = |place: &Place| {
+            format!(
+                "instance/{0} is stopped, and nobody can look at what is on it: it is started first, and all that {0} is \
+                 to have is checked then; what is there already stays as it is",
+                place.name
+            )
+        };
+        stopped.map(note).collect()
     }
 
     /// What the spec asks for, given what is there: a cluster that was started on demand is not an orphan.

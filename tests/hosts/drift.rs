@@ -33,15 +33,15 @@ fn people_are_put_right() {
     let line = format!("echo 'no-pty {thief}' >>/home/bea/.ssh/authorized_keys");
     heals(&stack, &line, &["update host_user/bastion/bea keys"]);
     assert!(!opens());
-    heals(&stack, "chmod 666 /home/bea/.ssh/authorized_keys", &["update host_user/bastion/bea keys_safe"]);
+    heals(&stack, "chmod 666 /home/bea/.ssh/authorized_keys", &["update host_user/bastion/bea key_file_protected"]);
     // From where others can write, sshd takes no keys.
     for folder in ["/home/bea/.ssh", "/home/bea"] {
         stack.root("bastion", &format!("chmod 777 {folder}"));
         assert!(!stack.lets_in("bea", "bastion"), "{folder}");
-        heals(&stack, "true", &["update host_user/bastion/bea keys_safe"]);
+        heals(&stack, "true", &["update host_user/bastion/bea key_file_protected"]);
         assert!(stack.lets_in("bea", "bastion"), "{folder}");
     }
-    heals(&stack, "chown ana /home/bea", &["update host_user/bastion/bea keys_safe"]);
+    heals(&stack, "chown ana /home/bea", &["update host_user/bastion/bea key_file_protected"]);
     assert!(stack.lets_in("bea", "bastion"));
     // sshd reads no other file.
     stack.root(
@@ -77,7 +77,7 @@ fn homes_are_put_right() {
     );
     // Somebody else's folder is put aside with all that is in it.
     stack.root("bastion", "echo notes >/home/bea/.ssh/notes");
-    heals(&stack, "chown -R ana /home/bea/.ssh", &["update host_user/bastion/bea keys_safe"]);
+    heals(&stack, "chown -R ana /home/bea/.ssh", &["update host_user/bastion/bea key_file_protected"]);
     opens();
     assert_eq!(stack.root("bastion", "cat /home/bea/.ssh.aside.*/notes"), "notes\n");
     // So is a link that leads where they may not write, and one that leads nowhere; what it leads to is left alone.
@@ -152,9 +152,13 @@ fn sshd_is_put_right_whatever_was_read_before_our_file() {
 
     // A block that is read before ours wins, also where it is about people or places that nobody asks about.
     for (name, text, fields) in [
-        ("00-b.conf", "Match all\\n KbdInteractiveAuthentication yes", "KbdInteractiveAuthentication read_first"),
-        ("00-c.conf", "Match Address 192.0.2.0/24\\n PasswordAuthentication yes", "read_first"),
-        ("00-d.conf", "Match User root\\n PasswordAuthentication yes", "read_first"),
+        (
+            "00-b.conf",
+            "Match all\\n KbdInteractiveAuthentication yes",
+            "KbdInteractiveAuthentication sshd_reads_it_first",
+        ),
+        ("00-c.conf", "Match Address 192.0.2.0/24\\n PasswordAuthentication yes", "sshd_reads_it_first"),
+        ("00-d.conf", "Match User root\\n PasswordAuthentication yes", "sshd_reads_it_first"),
     ] {
         // Ours stands in the main file's first line once it had to.
         let first = "sed -i '/^Include.*00-infra.conf$/d' /etc/ssh/sshd_config";
@@ -167,7 +171,7 @@ fn sshd_is_put_right_whatever_was_read_before_our_file() {
     // The main file itself, before it includes anything.
     let by_hand =
         format!("sed -i '1i Match User root\\n PermitRootLogin yes\\nMatch all' /etc/ssh/sshd_config; {reload}");
-    heals(&stack, &by_hand, &["update sshd/bastion read_first"]);
+    heals(&stack, &by_hand, &["update sshd/bastion sshd_reads_it_first"]);
     assert_eq!(
         stack.root("bastion", "sshd -T -C user=root,host=x,addr=192.0.2.1 | grep ^permitroot"),
         "permitrootlogin no\n"

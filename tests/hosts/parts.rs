@@ -1,6 +1,11 @@
-//! `--only`: a part of what is on a host comes with what it needs there.
+//! A part of what there is: `--only`, which comes with what it needs there; a host that is stopped.
 
-use crate::support::hosts::Stack;
+use std::time::Duration;
+
+use crate::support::{
+    aws::Aws,
+    hosts::{Stack, until},
+};
 
 #[test]
 fn a_person_comes_with_the_groups() {
@@ -31,4 +36,23 @@ fn a_person_comes_with_the_groups() {
     assert_eq!(stack.steps(), ["update sudoers/bastion allowed"]);
     stack.apply().expect(0);
     stack.converged();
+}
+
+#[test]
+fn a_host_that_is_stopped_is_started_and_what_is_on_it_stays() {
+    let Some(stack) = Stack::bastion("ana\nbea\n") else { return };
+    let stack = stack.applied();
+    let before = stack.state("bastion");
+    let id = stack.project.id(&[], "instance/bastion");
+    Aws::new(&stack.lab.endpoint, "us-west-2").run(&format!("ec2 stop-instances --instance-ids {id}"));
+    until("it stops", Duration::from_mins(2), || {
+        stack.local(&["output", "instance/bastion.state"]).out.trim() == "stopped"
+    });
+    let plan = stack.local(&["plan"]).expect(0);
+    assert!(plan.out.contains("instance/bastion is stopped"), "{}", plan.out);
+    assert!(plan.out.contains("state: stopped -> running"), "{}", plan.out);
+    stack.local(&["apply", "--yes"]).expect(0);
+    stack.converged();
+    assert_eq!(stack.state("bastion"), before);
+    assert!(!stack.local(&["plan"]).expect(0).out.contains("is stopped"));
 }

@@ -54,7 +54,7 @@ pub struct SshServerObserved {
     /// Whether our file is as it was made.
     pub drop_in: bool,
     /// Whether no `Match` block is read before our file: one may say otherwise for somebody whom nobody asked about.
-    pub read_first: bool,
+    pub sshd_reads_it_first: bool,
     /// Whether a change was made and not confirmed.
     pub unconfirmed: bool,
 }
@@ -96,7 +96,7 @@ fn read(host: &str, facts: &Facts) -> SshServerObserved {
         host: host.to_owned(),
         options,
         drop_in: file.is_some_and(|file| file.content == text() && file.owner == "root:root"),
-        read_first: is_read_first(&facts.sshd_files),
+        sshd_reads_it_first: is_read_first(&facts.sshd_files),
         unconfirmed: facts.unconfirmed,
     }
 }
@@ -144,7 +144,11 @@ impl Resource<Cloud> for SshServer {
         if !observed.drop_in {
             diff.push("file", json!("missing or changed"), json!(DROP_IN), Effect::InPlace);
         }
-        diff.field("read_first", &observed.read_first, &true).field("unconfirmed", &observed.unconfirmed, &false);
+        diff.field("sshd_reads_it_first", &observed.sshd_reads_it_first, &true).field(
+            "unconfirmed",
+            &observed.unconfirmed,
+            &false,
+        );
         diff
     }
 
@@ -170,7 +174,7 @@ impl Resource<Cloud> for SshServer {
             host: self.on.host.clone(),
             options,
             drop_in: true,
-            read_first: true,
+            sshd_reads_it_first: true,
             unconfirmed: false,
         })
     }

@@ -122,7 +122,7 @@ pub struct HostUserObserved {
     #[serde(serialize_with = "fingerprints")]
     pub keys: BTreeSet<String>,
     /// Whether `authorized_keys` is its own, and nobody else may write it, or in what it lies in: sshd insists.
-    pub keys_safe: bool,
+    pub key_file_protected: bool,
     /// What opens it.
     pub password: HashKind,
     #[serde(skip)]
@@ -209,7 +209,8 @@ fn read(host: &str, login: &str, note: &str, facts: &Facts, delete: bool) -> Opt
         shell: account.shell.clone(),
         groups: groups.map(|(name, _)| name.clone()).collect(),
         keys: file.iter().flat_map(|file| &file.lines).map(|line| bare(line)).collect(),
-        keys_safe: file.is_none_or(|file| file.owner == login) && facts.exposed(login, &account.home).is_none(),
+        key_file_protected: file.is_none_or(|file| file.owner == login)
+            && facts.exposed(login, &account.home).is_none(),
         password: password::kind(&shadow.hash),
         must_change: shadow.changed == Some(0),
         expires: shadow.expires,
@@ -273,11 +274,9 @@ impl Resource<Cloud> for HostUser {
             let coming = shown(keys.difference(&observed.keys).collect());
             diff.push("keys", going, coming, Effect::InPlace);
         }
-        diff.field("keys_safe", &observed.keys_safe, &true).set("groups", &observed.groups, groups).field(
-            "shell",
-            observed.shell.as_str(),
-            shell.as_str(),
-        );
+        diff.field("key_file_protected", &observed.key_file_protected, &true)
+            .set("groups", &observed.groups, groups)
+            .field("shell", observed.shell.as_str(), shell.as_str());
         // A password that had to be changed, and was, is the person's own.
         let own = *change_password && !observed.must_change && observed.password.opens();
         if !own && !password.matches(&observed.hash) {
@@ -358,7 +357,7 @@ impl HostUser {
             shell: self.shell.clone(),
             groups: self.groups.clone(),
             keys: self.keys.clone(),
-            keys_safe: true,
+            key_file_protected: true,
             password: self.password.hash().map_or(HashKind::Locked, |hash| password::kind(hash.expose())),
             hash: self.password.hash().map(|hash| hash.expose().to_owned()).unwrap_or_default(),
             must_change: self.change_password,
