@@ -31,6 +31,7 @@ pipeline:
     on: inner
     bucket: lake
     schedule: "02:00"
+    retries: 0
 "#;
 
 const MANIFEST: &str = "host:\n  files: [work.sh]\n  command: [sh, work.sh, \"{{ date }}\"]\n";
