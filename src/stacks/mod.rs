@@ -32,7 +32,10 @@ use engine::{Address, Graph, Inventory, Origin, Ref, Resource};
 
 use crate::{
     cloud::{Cloud, Names, Tags},
-    resources::{Bucket, IamPolicy, IamRole, Instance, InstanceProfile, KeyPair, KmsKey, SecurityGroup, Subnet, Vpc},
+    resources::{
+        Bucket, BucketFolder, IamPolicy, IamRole, Instance, InstanceProfile, KeyPair, KmsKey, SecurityGroup, Subnet,
+        Vpc,
+    },
     spec::{Span, Spec},
 };
 
@@ -104,6 +107,7 @@ pub async fn build(spec: &Spec, names: &Names, intent: &Intent, known: &Inventor
         keys: BTreeMap::new(),
         kms: None,
         buckets: BTreeMap::new(),
+        folders: BTreeMap::new(),
         policies: BTreeMap::new(),
         roles: BTreeMap::new(),
         profiles: BTreeMap::new(),
@@ -139,6 +143,8 @@ struct Stack<'a> {
     keys: BTreeMap<String, Ref<KeyPair>>,
     kms: Option<Ref<KmsKey>>,
     buckets: BTreeMap<String, Ref<Bucket>>,
+    /// By bucket and key.
+    folders: BTreeMap<(String, String), Ref<BucketFolder>>,
     policies: BTreeMap<String, Ref<IamPolicy>>,
     roles: BTreeMap<String, Ref<IamRole>>,
     profiles: BTreeMap<String, Ref<InstanceProfile>>,

@@ -200,6 +200,7 @@ impl Stack<'_> {
                 let key = at.key(name, &release.version, path);
                 let resource = BucketObject {
                     bucket: bucket.clone(),
+                    folder: self.folder_of(&pipeline.bucket.value, &key),
                     bucket_name: at.bucket.clone(),
                     key: key.clone(),
                     source: ObjectSource::Bytes { bytes: Arc::clone(bytes), sha256: sha256(bytes) },
@@ -232,6 +233,7 @@ impl Stack<'_> {
         let bucket = &self.spec.pipelines[name].bucket.value;
         let resource = |(_, object): (&str, &crate::resources::BucketObjectObserved)| BucketObject {
             bucket: self.buckets[bucket].clone(),
+            folder: None,
             bucket_name: at.bucket.clone(),
             key: object.key.clone(),
             source: ObjectSource::Kept,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use engine::Ref;
 
 use super::{Stack, cluster::log4j_patch, origin};
 use crate::{
@@ -120,7 +121,8 @@ impl Stack<'_> {
                 let resource =
                     BucketFolder { bucket: link.clone(), bucket_name: bucket_name.clone(), key: folder.value.clone() };
                 let address = format!("{name}/{}", folder.trim_end_matches('/'));
-                self.graph.add_at(origin(&folder.span), address, resource);
+                let link = self.graph.add_at(origin(&folder.span), address, resource);
+                self.folders.insert((name.clone(), folder.value.clone()), link);
             }
             self.buckets.insert(name.clone(), link);
         }
@@ -133,11 +135,17 @@ impl Stack<'_> {
                 }
                 Source::Copy(origin) => ObjectSource::Copy(origin),
             };
-            let bucket = self.buckets[bucket].clone();
-            let resource = BucketObject { bucket, bucket_name, key, source, content_type: None };
+            let (folder, bucket) = (self.folder_of(bucket, &key), self.buckets[bucket].clone());
+            let resource = BucketObject { bucket, folder, bucket_name, key, source, content_type: None };
             self.graph.add_at(origin(span), address, resource);
         }
         Ok(())
+    }
+
+    /// The innermost of a bucket's folders that a key lies in.
+    pub(super) fn folder_of(&self, bucket: &str, key: &str) -> Option<Ref<BucketFolder>> {
+        let around = self.folders.iter().filter(|((of, folder), _)| of == bucket && key.starts_with(folder));
+        around.max_by_key(|((_, folder), _)| folder.len()).map(|(_, link)| link.clone())
     }
 }
 

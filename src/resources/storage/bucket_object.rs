@@ -22,7 +22,7 @@ use serde_json::json;
 use tempfile::NamedTempFile;
 
 use super::{
-    Bucket, bucket_contents as contents, sha256_of,
+    Bucket, BucketFolder, bucket_contents as contents, sha256_of,
     upload::{self, Content, Upload},
 };
 use crate::cloud::{Cloud, CloudError, Explain, missing_is_none};
@@ -74,6 +74,9 @@ pub enum ObjectSource {
 pub struct BucketObject {
     /// The bucket.
     pub bucket: Ref<Bucket>,
+    /// The spec's folder that it lies in. It is made first: once anything lies in it, nobody can tell that it was not.
+    #[serde(skip)]
+    pub folder: Option<Ref<BucketFolder>>,
     /// The bucket's name in S3.
     pub bucket_name: String,
     /// The key.
@@ -109,7 +112,7 @@ pub struct BucketObjectObserved {
 impl Resource<Cloud> for BucketObject {
     const KIND: &'static str = "bucket_object";
     const LAYER: &'static str = "storage";
-    const AFTER: &'static [&'static str] = &["bucket"];
+    const AFTER: &'static [&'static str] = &["bucket", "bucket_folder"];
     // Only in buckets that are the stack's.
     const OBSERVES_AFTER: &'static [&'static str] = &["bucket"];
     const IDENTITY: Identity = Identity::Name;
@@ -117,8 +120,8 @@ impl Resource<Cloud> for BucketObject {
     type Observed = BucketObjectObserved;
 
     fn refs(&self) -> Vec<&Address> {
-        let Self { bucket, bucket_name: _, key: _, source: _, content_type: _ } = self;
-        vec![bucket.address()]
+        let Self { bucket, folder, bucket_name: _, key: _, source: _, content_type: _ } = self;
+        std::iter::once(bucket.address()).chain(folder.as_ref().map(Ref::address)).collect()
     }
 
     async fn observe(cloud: &Cloud, known: &Inventory) -> Result<Vec<(String, BucketObjectObserved)>> {
@@ -136,7 +139,7 @@ impl Resource<Cloud> for BucketObject {
     }
 
     fn diff(&self, observed: &BucketObjectObserved, known: &Inventory) -> Diff {
-        let Self { bucket, bucket_name: _, key, source, content_type } = self;
+        let Self { bucket, folder: _, bucket_name: _, key, source, content_type } = self;
         let mut diff = Diff::default();
         let name = known.get(bucket).map(|bucket| bucket.name.as_str());
         diff.fixed_link("bucket", &observed.bucket, name, bucket).fixed("key", &observed.key, key);
@@ -166,7 +169,7 @@ impl Resource<Cloud> for BucketObject {
     }
 
     async fn create(&self, cx: &StepContext<'_, Cloud>) -> Result<BucketObjectObserved> {
-        let Self { bucket: _, bucket_name, key, source, content_type } = self;
+        let Self { bucket: _, folder: _, bucket_name, key, source, content_type } = self;
         let (stack, address) = (ascii(&cx.world.names.stack), ascii(&cx.address().to_string()));
         let content_type = content_type.as_deref().unwrap_or(UNTYPED);
         let fetched;

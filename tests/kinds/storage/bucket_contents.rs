@@ -57,7 +57,10 @@ async fn graph(stack: &mut Stack, wanted: &Wanted) -> Graph<Cloud> {
         names(stack).objects = [((bucket_name.clone(), (*key).to_owned()), "job".to_owned())].into();
         let content_type = content_type.map(str::to_owned);
         let source = ObjectSource::File { path: source, sha256 };
-        graph.add("job", BucketObject { bucket, bucket_name, key: (*key).to_owned(), source, content_type });
+        graph.add(
+            "job",
+            BucketObject { bucket, folder: None, bucket_name, key: (*key).to_owned(), source, content_type },
+        );
     }
     graph
 }

@@ -34,7 +34,10 @@ fn graph(stack: &mut Stack, origin: &str) -> Graph<Cloud> {
     };
     let bucket = graph.add("data", bucket);
     let source = ObjectSource::Copy(origin.to_owned());
-    graph.add("patch", BucketObject { bucket, bucket_name, key: KEY.to_owned(), source, content_type: None });
+    graph.add(
+        "patch",
+        BucketObject { bucket, folder: None, bucket_name, key: KEY.to_owned(), source, content_type: None },
+    );
     graph
 }
 
