@@ -1,4 +1,5 @@
-//! A step's logs, which EMR brings to the log bucket: gzip, some minutes late, and again whenever they have grown.
+//! What EMR brings to the log bucket of steps and bootstrap actions: gzip, some minutes late, and again whenever it has
+//! grown. It is unpacked as it is read; whoever reads says what becomes of it, and how much is too much.
 //! Source: "View log files" in the Amazon EMR management guide.
 
 use std::io::{self, Write};
@@ -14,7 +15,7 @@ pub const STREAMS: [&str; 3] = ["stdout", "stderr", "controller"];
 /// What S3 answers where there is no such object.
 const ABSENT: &[&str] = &["NotFound", "NoSuchKey", "404"];
 
-/// Where the logs of one step are.
+/// Where the logs of one step or bootstrap action are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folder {
     bucket: String,
@@ -24,21 +25,34 @@ pub struct Folder {
 impl Folder {
     /// The folder of a step, by the place of its cluster's logs as EMR writes it: `s3n://bucket/emr/`.
     pub fn of_step(log_uri: &str, cluster: &str, step: &str) -> Option<Self> {
+        Self::within(log_uri, &format!("{cluster}/steps/{step}"))
+    }
+
+    /// The folder of a bootstrap action on one machine, likewise. Actions are counted from 1.
+    pub fn of_bootstrap(log_uri: &str, cluster: &str, instance: &str, number: usize) -> Option<Self> {
+        Self::within(log_uri, &format!("{cluster}/node/{instance}/bootstrap-actions/{number}"))
+    }
+
+    fn within(log_uri: &str, path: &str) -> Option<Self> {
         let (_, rest) = log_uri.split_once("://")?;
         let (bucket, folder) = rest.split_once('/').unwrap_or((rest, ""));
         let folder = folder.trim_matches('/');
         let slash = if folder.is_empty() { "" } else { "/" };
-        let prefix = format!("{folder}{slash}{cluster}/steps/{step}/");
-        (!bucket.is_empty()).then(|| Self { bucket: bucket.to_owned(), prefix })
+        (!bucket.is_empty()).then(|| Self { bucket: bucket.to_owned(), prefix: format!("{folder}{slash}{path}/") })
     }
 
     /// The folder for a reader: `s3://…/`.
     pub fn uri(&self) -> String {
         format!("s3://{}/{}", self.bucket, self.prefix)
     }
+
+    /// One stream in it for a reader: `s3://…/stderr.gz`.
+    pub fn uri_of(&self, stream: &str) -> String {
+        format!("{}{stream}.gz", self.uri())
+    }
 }
 
-/// One stream of a step, read as far as it has been written.
+/// One stream, read as far as it has been written.
 #[derive(Debug)]
 pub struct Tail {
     folder: Folder,
@@ -141,6 +155,8 @@ mod tests {
         assert_eq!(uri("s3n://logs/").as_deref(), Some("s3://logs/j-1/steps/s-2/"));
         assert_eq!(uri("s3://logs").as_deref(), Some("s3://logs/j-1/steps/s-2/"));
         assert_eq!(uri("nowhere"), None);
+        let action = Folder::of_bootstrap("s3n://logs/a/b/", "j-1", "i-2", 3).map(|folder| folder.uri_of("stderr"));
+        assert_eq!(action.as_deref(), Some("s3://logs/a/b/j-1/node/i-2/bootstrap-actions/3/stderr.gz"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::{
+    idle::{Activity, Yarn},
     stamp, state_in_words,
     steps::{self, Step},
 };
@@ -29,7 +30,7 @@ pub struct ClusterStatus {
     /// When it could work for the first time.
     #[serde(serialize_with = "stamp")]
     pub ready: Option<i64>,
-    /// Since when it has had no work; nothing while it has some.
+    /// Since when it has had no work, by its steps; nothing while it has some.
     #[serde(serialize_with = "stamp")]
     pub idle_since: Option<i64>,
     /// EMR's release.
@@ -77,7 +78,7 @@ pub async fn of(cloud: &Cloud, cluster: &EmrClusterObserved) -> Result<ClusterSt
         means: state_in_words(&cluster.state),
         created: cluster.created,
         ready: cluster.ready,
-        idle_since: idle_since(cluster, &all),
+        idle_since: Activity::of(cluster, &all, Yarn::Unreachable("it was not asked".into())).idle_since(),
         release: cluster.release.clone(),
         applications: cluster.applications.iter().cloned().collect(),
         nodes: nodes(&cluster.nodes),
@@ -87,15 +88,6 @@ pub async fn of(cloud: &Cloud, cluster: &EmrClusterObserved) -> Result<ClusterSt
         logs: cluster.log_uri.clone(),
         termination_protection: cluster.termination_protection,
     })
-}
-
-/// Since when a cluster that is ready has had no step; nothing while it has one, or is not ready.
-pub fn idle_since(cluster: &EmrClusterObserved, steps: &[Step]) -> Option<i64> {
-    if cluster.state != "WAITING" || steps.iter().any(Step::is_active) {
-        return None;
-    }
-    let ended = steps.iter().filter_map(|step| step.ended).max();
-    ended.max(cluster.ready).or(cluster.created)
 }
 
 fn nodes(of: &NodesObserved) -> Vec<NodesStatus> {

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use aws_sdk_emr::types::{CancelStepsRequestStatus, HadoopStepConfig, StepCancellationOption, StepState, StepStatus};
+use indexmap::IndexSet;
 use serde::Serialize;
 
 use super::{seconds, stamp};
@@ -90,9 +91,10 @@ fn reason(status: &StepStatus) -> Option<String> {
         failure.and_then(|failure| failure.message()),
         status.state_change_reason().and_then(|reason| reason.message()),
     ];
-    let mut said: Vec<&str> = said.into_iter().flatten().map(str::trim).filter(|text| !text.is_empty()).collect();
-    said.dedup();
-    (!said.is_empty()).then(|| said.join(": "))
+    // EMR says the same in several places.
+    let said = said.into_iter().flatten().map(|text| text.trim().trim_end_matches('.')).filter(|text| !text.is_empty());
+    let said: IndexSet<&str> = said.collect();
+    (!said.is_empty()).then(|| said.into_iter().collect::<Vec<_>>().join(": "))
 }
 
 /// Every step of a cluster, the newest first.

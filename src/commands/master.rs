@@ -1,11 +1,11 @@
 //! The cluster's master as a host: the cluster of this stack that lives, its machine, and why there is none.
 
-use super::reach::Reach;
+use super::{cluster::which, reach::Reach};
 use crate::{
     error::{Failure, Result},
     resources::{EmrClusterObserved, MasterNode, REGISTRY, locate_master, master_node},
-    spec::{KeySource, Start},
-    stacks::{CLUSTER, master_name},
+    spec::KeySource,
+    stacks::master_name,
 };
 
 /// A cluster that can work, and its master.
@@ -31,28 +31,25 @@ impl Master {
 impl Reach {
     /// What the cluster's master is called among the hosts.
     pub fn master_name(&self) -> Result<&'static str> {
-        let spec = &self.session.spec;
-        if spec.cluster.is_none() {
-            return Err(Failure::new("the spec has no cluster").hint("`cluster: { release: …, … }` describes one"));
-        }
-        master_name(spec)
+        which::specified(&self.session)?;
+        master_name(&self.session.spec)
             .ok_or_else(|| Failure::new("hosts of the spec have all the names that the cluster's master could have"))
     }
 
-    /// Notes where the cluster's master is, and which keys it must show.
-    pub(super) async fn locate_cluster(&self) -> Result<Master> {
+    /// Locates the cluster's master and all that it is reached through. Where there is no cluster, or it is not ready, that
+    /// is what is said: what leads to it does not matter then.
+    pub async fn reach_master(&self) -> Result<Master> {
         let master = self.find_master().await?;
-        if let Some(place) = self.hosts().places().get(master.name) {
-            locate_master(&self.session.cloud, place, &master.node).await?;
-        }
+        self.locate_chain(master.name, Some(&master)).await?;
         Ok(master)
     }
 
-    /// Locates the cluster's master and all that it is reached through.
-    pub async fn reach_master(&self) -> Result<Master> {
-        let name = self.master_name()?;
-        self.locate(name).await?;
-        self.find_master().await
+    /// Notes where the cluster's master is, and which keys it must show.
+    pub(super) async fn locate_master(&self, master: &Master) -> Result {
+        if let Some(place) = self.hosts().places().get(master.name) {
+            locate_master(&self.session.cloud, place, &master.node).await?;
+        }
+        Ok(())
     }
 
     /// The cluster that lives, and its master.
@@ -76,29 +73,11 @@ impl Reach {
         let kinds: Vec<_> = REGISTRY.iter().filter(|kind| kind.name == "emr_cluster").copied().collect();
         // Two that claim to be it are an error that names both.
         let known = engine::observe(&kinds, &session.cloud).await?;
-        let found = known.find::<crate::cloud::Cloud, crate::resources::EmrCluster>(CLUSTER);
-        let (flags, spec) = (session.flags(), &session.spec);
-        let on_demand = spec.cluster.as_ref().is_some_and(|cluster| *cluster.start == Start::OnDemand);
-        let start = if on_demand { "cluster up" } else { "apply" };
-        let Some(cluster) = found else {
-            return Err(Failure::new(format!("the stack's cluster does not run: stack {} has none now", *spec.stack))
-                .hint(format!("`infra{flags} {start}` starts it")));
-        };
-        let id = &cluster.id;
-        match cluster.state.as_str() {
-            "RUNNING" | "WAITING" => {}
-            state @ ("STARTING" | "BOOTSTRAPPING") => {
-                return Err(Failure::new(format!("cluster {id} is not ready yet: it is {state}"))
-                    .hint("a start takes some minutes; try again once it is WAITING or RUNNING"));
-            }
-            state => {
-                return Err(Failure::new(format!("cluster {id} is ending: it is {state}"))
-                    .hint(format!("`infra{flags} {start}` starts another one")));
-            }
-        }
+        let cluster = which::must_be_ready(session, &known)?;
         if cluster.key.is_none() {
             return Err(Failure::new(format!(
-                "cluster {id} was started without a key, so that nobody can log in on it"
+                "cluster {} was started without a key, so that nobody can log in on it",
+                cluster.id
             ))
             .hint(format!("name one of `keys:` as `key:` of the cluster{}, and start it anew", self.at_cluster())));
         }

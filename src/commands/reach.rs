@@ -4,6 +4,7 @@ use engine::Inventory;
 
 use super::{
     Globals,
+    master::Master,
     session::{Scope, Session},
 };
 use crate::{
@@ -91,12 +92,20 @@ impl Reach {
 
     /// Finds out where a host is and which keys it must show, and all that it is reached through.
     pub async fn locate(&self, host: &str) -> Result {
+        match self.hosts().places().get(host) {
+            Some(place) if place.at == At::Master => self.reach_master().await.map(drop),
+            _ => self.locate_chain(host, None).await,
+        }
+    }
+
+    /// The same, where it is known already which machine the cluster's master is.
+    pub(super) async fn locate_chain(&self, host: &str, master: Option<&Master>) -> Result {
         let cloud = &self.session.cloud;
         let chain = self.chain(host);
         for name in &chain {
             let Some(place) = self.hosts().places().get(name) else { continue };
-            if place.at == At::Master {
-                self.locate_cluster().await?;
+            if let Some(master) = master.filter(|_| place.at == At::Master) {
+                self.locate_master(master).await?;
                 continue;
             }
             self.check_exists(name)?;

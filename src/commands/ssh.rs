@@ -86,14 +86,17 @@ impl Ssh {
 pub(super) async fn log_in(reach: &Reach, host: String, login: &Login, tty: bool, command: Vec<OsString>) -> Result {
     reach.locate(&host).await?;
     let way = login.way(reach, std::slice::from_ref(&host))?;
-    let mut arguments = way.arguments().to_vec();
-    if tty {
-        arguments.push("-t".into());
-    }
-    arguments.extend(["--".into(), OsString::from(&host)]);
-    arguments.extend(command);
-    let ended = hosts::run("ssh", &arguments).await?;
+    let ended = hosts::run("ssh", &arguments(&way, &host, tty, command)).await?;
     outcome(reach, login, &way, &[host], ended, &[255]).await
+}
+
+/// What ssh is told, to log in on a host or to run a command there.
+pub(super) fn arguments(way: &Way, host: &str, tty: bool, command: Vec<OsString>) -> Vec<OsString> {
+    let mut arguments = way.arguments().to_vec();
+    arguments.extend(tty.then(|| "-t".into()));
+    arguments.extend(["--".into(), host.into()]);
+    arguments.extend(command);
+    arguments
 }
 
 /// What a program's end means for ours; where it may have been for want of a connection, says why there is none.

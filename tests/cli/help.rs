@@ -38,6 +38,17 @@ fn the_help_of_every_verb_has_examples() {
         assert!(examples.contains("infra ") && examples.contains(verb), "{help}");
         assert_eq!(project.run(&[verb, "-h"]).expect(0).out.lines().next(), help.lines().next());
     }
+    for parent in ["cluster", "tunnel", "users"] {
+        let help = project.run(&[parent, "--help"]).expect(0).out;
+        let verbs = help.split_once("Commands:\n").and_then(|(_, rest)| rest.split_once("\n\n")).expect("commands").0;
+        // Two spaces before a verb, more before what goes on of its description.
+        let verbs = verbs.lines().filter_map(|line| line.strip_prefix("  ")).filter(|line| !line.starts_with(' '));
+        for verb in verbs.filter_map(|line| line.split_whitespace().next()).filter(|verb| *verb != "help") {
+            let help = project.run(&[parent, verb, "--help"]).expect(0).out;
+            let examples = help.split_once("\nExample").unwrap_or_else(|| panic!("{parent} {verb} has no examples")).1;
+            assert!(examples.contains(&format!("{parent} {verb}")), "{help}");
+        }
+    }
     // And no verb is forgotten here.
     let verbs = all.split_once("Commands:\n").and_then(|(_, rest)| rest.split_once("\n\n")).expect("commands").0;
     assert_eq!(verbs.lines().filter(|line| !line.trim_start().starts_with("help")).count(), VERBS.len(), "{verbs}");

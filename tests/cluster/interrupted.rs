@@ -1,11 +1,23 @@
-//! `up` and `down` killed with SIGKILL after any API call, then run again: one cluster, then none.
+//! `up` and `down` killed with SIGKILL after every API call, then run again: one cluster, then none.
 //!
-//! The n-th call takes effect in the cloud, its answer never arrives, and the program is killed. Calls that only read
-//! come first, and are swept with wider steps. Every other run loses its journal too.
+//! The n-th call takes effect in the cloud, its answer never arrives, and the program is killed: for every n, until a run
+//! has fewer calls than that. After each kill there is one cluster at most, and never another one than before.
+//!
+//! Kills of the two verbs take turns, so that what one completes is what the other begins with. Every other run loses its
+//! journal too.
 
-use std::{fs, process::Stdio};
+use std::{
+    fs,
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use infra::cloud::{Target, connect};
+use tokio::task::block_in_place;
 
 use super::{cluster, destroy, project};
 use crate::support::{
@@ -15,31 +27,145 @@ use crate::support::{
     world::REGION,
 };
 
-/// The ids of all clusters of the cloud that live or are ending.
-async fn clusters(server: &Server) -> Vec<String> {
-    let target = Target::Local {
-        endpoint: server.endpoint.clone(),
-        lag: std::time::Duration::ZERO,
-        gateway: None,
-        python: None,
-    };
-    let emr = connect(&target, REGION).await.expect("the local cloud answers").clients.emr;
-    let found = emr.list_clusters().send().await.expect("clusters");
-    let over = |state: &str| state.starts_with("TERMINATED");
-    let live = found.clusters().iter().filter(|cluster| {
-        !cluster.status().and_then(|status| status.state()).is_some_and(|state| over(state.as_str()))
-    });
-    live.map(|cluster| cluster.id().expect("an id").to_owned()).collect()
+/// A verb that is killed, and the call that is next.
+#[derive(Debug)]
+struct Swept {
+    verb: &'static str,
+    calls: AtomicUsize,
+    is_over: AtomicBool,
 }
 
-/// Runs a verb through a proxy to its end; returns its calls in their order.
-async fn calls(server: &Server, project: &Project, verb: &str) -> Vec<String> {
-    let proxy = Proxy::start(&server.endpoint, Behaviour::default()).await;
-    let mut command = project.command(Some(&proxy.endpoint), &["--local", "cluster", verb, "--yes"]);
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child = tokio::process::Command::from(command).spawn().expect("the program starts");
-    assert!(child.wait().await.expect("a status").success(), "{verb} fails");
-    proxy.traffic().sequence
+impl Swept {
+    fn new(verb: &'static str) -> Self {
+        Self { verb, calls: AtomicUsize::new(0), is_over: AtomicBool::new(false) }
+    }
+
+    /// The call to be killed after; nothing once a run had fewer calls.
+    fn next(&self) -> Option<usize> {
+        (!self.is_over()).then(|| self.calls.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
+    }
+}
+
+/// What a worker did.
+#[derive(Debug, Default)]
+struct Done {
+    /// Kills of `up`, and of `down`.
+    kills: (usize, usize),
+    /// Runs that came to their end after kills.
+    completed: usize,
+    /// Kills of `up` that left a cluster.
+    begun: usize,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn strict_one_cluster_after_a_kill_at_every_call_and_then_none() {
+    let began = Instant::now();
+    let swept = Arc::new((Swept::new("up"), Swept::new("down")));
+    // Two at a time, each with a cloud of its own: what takes the time is the clouds' work and the program's.
+    let workers = [(); 2].map(|()| tokio::spawn(sweep(Arc::clone(&swept))));
+    let mut all = Done::default();
+    for worker in workers {
+        let Done { kills, completed, begun } = worker.await.expect("a sweep without a problem");
+        all.kills = (all.kills.0 + kills.0, all.kills.1 + kills.1);
+        all.completed += completed;
+        all.begun += begun;
+    }
+    let Done { kills: (ups, downs), completed, begun } = all;
+    println!(
+        "\n`cluster up` killed after each of its {ups} calls ({begun} times a cluster was begun by then), `cluster down` \
+         after each of its {downs}; {completed} runs completed what was left: one cluster each time, then none. {} s",
+        began.elapsed().as_secs()
+    );
+    // Both read what there is, then ask for something: whatever is swept, it is not nothing.
+    assert!(ups > 20 && downs > 20 && begun > 0, "{ups} and {downs} calls, {begun} clusters");
+}
+
+async fn sweep(swept: Arc<(Swept, Swept)>) -> Done {
+    let server = Server::start(&["--memory", "--speed", "instant"]);
+    let (project, _) = project(&server.endpoint);
+    project.local(&["apply", "--yes"]).expect(0);
+    let mut done = Done::default();
+    let (up, down) = &*swept;
+    // The cluster that is there.
+    let mut there = None::<String>;
+    while !(up.is_over() && down.is_over()) {
+        let what = if there.is_none() { up } else { down };
+        let call = what.next();
+        let was_killed = match call {
+            Some(call) => killed_at(&server, &project, what.verb, call).await,
+            None => false,
+        };
+        if was_killed {
+            let count = if there.is_none() { &mut done.kills.0 } else { &mut done.kills.1 };
+            *count += 1;
+            if (done.kills.0 + done.kills.1).is_multiple_of(2) {
+                let _ = fs::remove_dir_all(project.path(".infra/journal"));
+            }
+        } else {
+            what.is_over.store(true, Ordering::Relaxed);
+        }
+        let now = clusters(&server).await;
+        let context = format!("{} killed after call {call:?}: {there:?} became {now:?}", what.verb);
+        assert!(now.len() <= 1, "{context}");
+        let now = now.into_iter().next();
+        if let (Some(there), Some(now)) = (&there, &now) {
+            assert_eq!(*there, now.id, "{context}");
+        }
+        done.begun += usize::from(was_killed && there.is_none() && now.is_some());
+        there = completed(&server, &project, what.verb, now, &context).await;
+        done.completed += 1;
+    }
+    if there.is_some() {
+        completed(&server, &project, "down", None, "in the end").await;
+    }
+    project.local(&["verify"]).expect(0);
+    destroy(&project);
+    done
+}
+
+/// Runs a verb to its end; returns the one cluster that is there then, or shows that there is none.
+async fn completed(
+    server: &Server,
+    project: &Project,
+    verb: &str,
+    before: Option<Found>,
+    context: &str,
+) -> Option<String> {
+    let run = block_in_place(|| cluster(project, &[verb, "--yes"]));
+    assert_eq!(run.code, Some(0), "{context}; again: {run:?}");
+    let now = clusters(server).await;
+    if verb == "down" {
+        assert!(run.err.contains("Verified"), "{context}; again: {run:?}");
+        assert!(now.is_empty(), "{context}; again: {now:?}");
+        return None;
+    }
+    let [Found { id, lives: true }] = &now[..] else { panic!("{context}; again: {now:?}") };
+    assert!(before.is_none_or(|before| before.id == *id), "{context}; again: {now:?}");
+    Some(id.clone())
+}
+
+/// A cluster that lives, or is ending.
+#[derive(Debug)]
+struct Found {
+    id: String,
+    lives: bool,
+}
+
+/// All clusters of the cloud that have not ended.
+async fn clusters(server: &Server) -> Vec<Found> {
+    let target = Target::Local { endpoint: server.endpoint.clone(), lag: Duration::ZERO, gateway: None, python: None };
+    let emr = connect(&target, REGION).await.expect("the local cloud answers").clients.emr;
+    let found = emr.list_clusters().send().await.expect("clusters");
+    let state = |cluster: &aws_sdk_emr::types::ClusterSummary| {
+        cluster.status().and_then(|status| status.state()).map_or(String::new(), |state| state.as_str().to_owned())
+    };
+    let all = found.clusters().iter().map(|cluster| (cluster.id().expect("an id").to_owned(), state(cluster)));
+    let here = all.filter(|(_, state)| !state.starts_with("TERMINATED"));
+    here.map(|(id, state)| Found { id, lives: state != "TERMINATING" }).collect()
 }
 
 /// Runs a verb and kills it once its n-th call has taken effect; false where it ends before.
@@ -57,57 +183,5 @@ async fn killed_at(server: &Server, project: &Project, verb: &str, call: usize) 
             child.kill().await.expect("the program can be killed");
             true
         }
-    }
-}
-
-/// The numbers of the calls to be killed after: some of those that only read, and all from a little before `turn`, at
-/// which something begins to change, to a dozen after it.
-fn swept(calls: &[String], turn: &str) -> Vec<usize> {
-    let turn = calls.iter().position(|call| call == turn).unwrap_or_else(|| panic!("no {turn} in {calls:?}"));
-    (1..=calls.len()).filter(|call| call.abs_diff(turn + 4) <= 8 || call % 12 == 0).collect()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn strict_one_cluster_after_a_kill_at_any_call_and_then_none() {
-    let server = Server::start(&["--memory", "--speed", "instant"]);
-    let (project, _) = project(&server.endpoint);
-    project.local(&["apply", "--yes"]).expect(0);
-    let up = calls(&server, &project, "up").await;
-    let down = calls(&server, &project, "down").await;
-    let (ups, downs) = (swept(&up, "RunJobFlow"), swept(&down, "TerminateJobFlows"));
-    let (mut ups, mut downs) = (ups.into_iter(), downs.into_iter());
-    let mut round = 0;
-    loop {
-        let (next_up, next_down) = (ups.next(), downs.next());
-        if next_up.is_none() && next_down.is_none() {
-            break;
-        }
-        round += 1;
-        if let Some(call) = next_up {
-            killed_at(&server, &project, "up", call).await;
-            lose_journal(&project, round);
-        }
-        let again = cluster(&project, &["up", "--yes"]);
-        assert_eq!(again.code, Some(0), "up after a kill at {next_up:?}: {again:?}");
-        let there = clusters(&server).await;
-        assert_eq!(there.len(), 1, "after a kill of up at call {next_up:?}: {there:?}");
-        if let Some(call) = next_down {
-            killed_at(&server, &project, "down", call).await;
-            lose_journal(&project, round);
-        }
-        let again = cluster(&project, &["down", "--yes"]);
-        assert_eq!(again.code, Some(0), "down after a kill at {next_down:?}: {again:?}");
-        assert!(again.err.contains("Verified"), "{again:?}");
-        let there = clusters(&server).await;
-        assert!(there.is_empty(), "after a kill of down at call {next_down:?}: {there:?}");
-    }
-    println!("{round} rounds: up of {} calls, down of {}", up.len(), down.len());
-    project.local(&["verify"]).expect(0);
-    destroy(&project);
-}
-
-fn lose_journal(project: &Project, round: usize) {
-    if round.is_multiple_of(2) {
-        let _ = fs::remove_dir_all(project.path(".infra/journal"));
     }
 }

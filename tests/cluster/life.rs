@@ -162,6 +162,7 @@ fn a_spec_without_a_cluster_is_told_apart_from_no_cluster() {
         &["submit", "s3://somewhere/job.py"],
         &["steps"],
         &["logs", "latest"],
+        &["ssh"],
     ] {
         let run = cluster(&project, verb).expect(1);
         run.says(&["infra/small.yaml:2 has no `cluster:` section", "hint: "]);
@@ -174,12 +175,21 @@ fn a_spec_without_a_cluster_is_told_apart_from_no_cluster() {
         &["steps"],
         &["steps", "cancel", "s-1"],
         &["logs"],
+        &["ssh", "yarn", "application", "-list"],
+        &["ssh", "--json"],
     ] {
         cluster(&project, verb).expect(1).says(&[&none, "infra --local cluster up"]);
     }
     let wrong = cluster(&project, &["start"]);
     assert_eq!(wrong.code, Some(2), "{wrong:?}");
     cluster(&project, &["statis"]).expect(2).says(&["status"]);
+}
+
+#[test]
+fn nobody_logs_in_where_the_machines_have_no_bodies() {
+    let (project, _) = with_cluster(&endpoint());
+    cluster(&project, &["ssh"]).expect(1).says(&["have no bodies", "infra local up --hosts"]);
+    destroy(&project);
 }
 
 #[test]

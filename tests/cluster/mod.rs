@@ -9,6 +9,7 @@ mod logs;
 mod others;
 mod sizes;
 mod strict;
+mod whole;
 
 use serde_json::Value;
 

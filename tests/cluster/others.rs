@@ -31,7 +31,7 @@ async fn two_live_clusters_of_one_stack_are_named_and_end_together_on_demand() {
     let (project, _) = with_cluster(&endpoint());
     let first = id(&project);
     let second = twin_of(&first).await;
-    for verb in [&["up", "--yes"][..], &["down", "--yes"], &["status"], &["resize", "core=3"], &["steps"]] {
+    for verb in [&["up", "--yes"][..], &["down", "--yes"], &["status"], &["resize", "core=3"], &["steps"], &["ssh"]] {
         cluster(&project, verb).expect(1).says(&["emr_cluster/main", &first, &second, "down --all"]);
     }
     cluster(&project, &["down", "--all", "--yes"]).expect(0).says(&[&first, &second, "Verified"]);

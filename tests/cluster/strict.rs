@@ -113,6 +113,7 @@ fn a_cluster_that_starts_or_ends_is_waited_for() {
     again.kill();
     assert_eq!(id(&project), begun);
     cluster(&project, &["resize", "core=3"]).expect(1).says(&["is STARTING", "cluster up` waits"]);
+    cluster(&project, &["ssh"]).expect(1).says(&[&begun, "is not ready yet: it is STARTING", "cluster up` waits"]);
     for _ in 0..2 {
         let mut ending = project.start(&server.endpoint, &["--local", "cluster", "down"]);
         ending.until(&format!("waiting for cluster {begun} to end"));
@@ -120,5 +121,7 @@ fn a_cluster_that_starts_or_ends_is_waited_for() {
     }
     let told = status(&project);
     assert_eq!((&told["cluster"]["id"], &told["cluster"]["state"]), (&begun.as_str().into(), &"TERMINATING".into()));
-    cluster(&project, &["submit", "s3://somewhere/job.py"]).expect(1).says(&["is ending", "cluster up"]);
+    for verb in [&["submit", "s3://somewhere/job.py"][..], &["ssh", "--json"]] {
+        cluster(&project, verb).expect(1).says(&[&begun, "is ending", "cluster up"]);
+    }
 }

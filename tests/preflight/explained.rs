@@ -7,7 +7,7 @@ use std::{
 };
 
 use flate2::{Compression, write::GzEncoder};
-use infra::cluster::explain;
+use infra::cluster::{explain, logs::Folder, steps};
 use serde_json::Value;
 
 use super::{FILE, Seen, project};
@@ -110,7 +110,9 @@ async fn strict_a_failed_step_is_explained_by_its_log() {
     };
     until("failed step", state);
     let seen = Seen::of(&project, &server.endpoint).await;
-    let explained = async || explain::step(&seen.cloud, &id, &step, |_| {}).await.expect("a step").to_string();
+    let failed = steps::describe(&seen.cloud, &id, &step).await.expect("a step");
+    let folder = Folder::of_step(&format!("s3n://{BUCKET}/emr/"), &id, &step);
+    let explained = async || explain::step(&seen.cloud, &failed, folder.as_ref(), |_| {}).await.to_string();
     for stream in ["stderr", "stdout", "controller"] {
         aws.run(&format!("s3api delete-object --bucket {BUCKET} --key emr/{id}/steps/{step}/{stream}.gz"));
     }

@@ -2,7 +2,11 @@
 
 use std::{thread, time::Duration};
 
-use infra::cluster::idle::{self, Limits, Verdict, Yarn};
+use infra::{
+    cloud::Cloud,
+    cluster::idle::{self, Limits, Verdict, Yarn},
+    resources::EmrCluster,
+};
 
 use super::{FILE, Seen, project};
 use crate::support::{aws::Aws, server::Server};
@@ -32,7 +36,9 @@ async fn strict_an_idle_cluster_ends_a_busy_one_and_another_stack_s_stay() {
     let seen = Seen::of(&mine, &server.endpoint).await;
     let limits = Limits::of(seen.spec.cluster.as_ref().expect("a cluster"));
     let far = i64::MAX / 2;
-    let activity = idle::activity(&seen.cloud, &id, Yarn::Idle(None)).await.expect("an answer");
+    let known = seen.known().await;
+    let there = known.find::<Cloud, EmrCluster>("main").expect("the cluster");
+    let activity = idle::activity(&seen.cloud, there, Yarn::Idle(None)).await.expect("an answer");
     assert!(matches!(idle::judge(limits, &activity, far), Verdict::Stay(_)), "{activity:?}");
     aws.run(&format!(
         "emr cancel-steps --cluster-id {id} --step-ids {step} --step-cancellation-option TERMINATE_PROCESS"

@@ -9,6 +9,16 @@ use std::{
 
 use super::{aws::python, cli::root, world::is_stock};
 
+/// Installs Spark for the local cloud, or says why that cannot be.
+const ENSURE_SPARK: &str = "
+import sys
+from infra_local.spark import installation
+try:
+    installation.ensure(lambda said: print(said, file=sys.stderr))
+except installation.SparkError as error:
+    sys.exit(f'{error.code}: {error}')
+";
+
 /// A local cloud that ends with the test.
 pub struct Server {
     /// `http://127.0.0.1:PORT`.
@@ -56,6 +66,24 @@ impl Server {
     pub fn under_test() -> Self {
         let stock: &[&str] = if is_stock() { &["--stock"] } else { &[] };
         Self::start(&[&["--memory", "--speed", "instant"], stock].concat())
+    }
+
+    /// Starts one whose clusters' steps really run; Spark is installed first where it is missing. Nothing, and the reason
+    /// on stderr, where this machine has no Java or Python for it; with `CI=true` that is a failure.
+    pub fn with_spark() -> Option<Self> {
+        let mut ensure = Command::new(python());
+        ensure.args(["-c", ENSURE_SPARK]).env("PYTHONPATH", root().join("local"));
+        let done = ensure.output().expect("python starts");
+        if done.status.success() {
+            return Some(Self::start(&["--memory", "--speed", "instant", "--spark"]));
+        }
+        let reason = String::from_utf8_lossy(&done.stderr).trim().to_owned();
+        assert!(["no-java: ", "no-python: "].iter().any(|machine| reason.contains(machine)), "{reason}");
+        let required = std::env::var("CI").is_ok_and(|value| value == "true");
+        assert!(!required, "steps that really run must not be skipped here, but: {reason}");
+        // Straight to stderr: what `eprintln!` says in a test that passes is shown to nobody.
+        let _ = writeln!(std::io::stderr(), "skipped: steps that really run: {reason}");
+        None
     }
 
     /// Asks the control endpoint; returns its JSON.

@@ -138,5 +138,5 @@ fn it_ends_with_the_cluster() {
     let run = it.stack.local(&["tunnel", "status"]).expect(0).says(&["the cluster ended: somebody terminated it"]);
     assert_eq!(run.out, "down\n");
     let run = it.stack.local(&["tunnel", "up"]).expect(1);
-    assert!(run.err.contains("does not run") || run.err.contains("is ending"), "{}", run.err);
+    assert!(run.err.contains("has no cluster that runs") || run.err.contains("is ending"), "{}", run.err);
 }

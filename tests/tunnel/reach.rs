@@ -1,5 +1,7 @@
 //! The master as a host, and its pages through the tunnel.
 
+use serde_json::{Value, json};
+
 use super::stack::{LONG, SPEC, Tunnelled, answers, curl, port_of};
 use crate::support::hosts::until;
 
@@ -26,6 +28,36 @@ fn the_master_is_a_host_like_others() {
     // The only host is meant where none is named, and the exit code is the command's.
     assert_eq!(stack.local(&["ssh", "--", "hostname -I"]).expect(0).out.trim(), bastion);
     stack.local(&["ssh", "master", "--", "exit 7"]).expect(7);
+    by_the_cluster_s_own_verb(&it, &id);
+}
+
+/// `cluster ssh` leads to the same machine.
+fn by_the_cluster_s_own_verb(it: &Tunnelled, instance: &str) {
+    let stack = &it.stack;
+    let address = stack.local(&["ssh", "master", "--", "hostname -I"]).expect(0).out.trim().to_owned();
+    // As ssh has it: the words are put together, and the shell there reads them. Flags after the first are the command's.
+    for command in [&["id", "-un"][..], &["--", "id", "-un"], &["id -un"]] {
+        let run = stack.local(&[&["cluster", "ssh"], command].concat()).expect(0);
+        assert_eq!((run.out.as_str(), run.err.as_str()), ("hadoop\n", ""), "{command:?}");
+    }
+    assert_eq!(stack.local(&["cluster", "ssh", "hostname", "-I"]).expect(0).out.trim(), address);
+    stack.local(&["cluster", "ssh", "exit 7"]).expect(7);
+    let told = stack.local(&["cluster", "ssh", "--json", "hostname", "-I"]).expect(0).json();
+    let wanted = json!({
+        "cluster": it.cluster(),
+        "host": "master",
+        "name": stack.project.output(&[], "emr_cluster/main.master"),
+        "instance": instance,
+        "address": address,
+        "login": "hadoop",
+        "via": "bastion",
+        "command": told["command"],
+    });
+    assert_eq!(told, wanted);
+    // What it tells is what logs in.
+    let words: Vec<&str> = told["command"].as_array().expect("a command").iter().filter_map(Value::as_str).collect();
+    let ssh = std::process::Command::new(words[0]).args(&words[1..]).output().expect("ssh is installed");
+    assert_eq!(String::from_utf8_lossy(&ssh.stdout).trim(), address, "{ssh:?}");
 }
 
 #[test]
@@ -36,6 +68,7 @@ fn a_host_of_the_spec_that_is_called_master_keeps_its_name() {
     let it = it.apply();
     assert_eq!(it.stack.local(&["ssh", "master", "--", "id -un"]).expect(0).out, "ubuntu\n");
     assert_eq!(it.stack.local(&["ssh", "emr-master", "--", "id -un"]).expect(0).out, "hadoop\n");
+    assert_eq!(it.stack.local(&["cluster", "ssh", "id -un"]).expect(0).out, "hadoop\n");
     it.up();
     assert_eq!(it.told("address"), it.stack.local(&["ssh", "emr-master", "--", "hostname -I"]).expect(0).out.trim());
 }
@@ -163,8 +196,12 @@ fn without_a_cluster_in_the_spec_there_is_nothing_to_reach() {
     let Some(it) = Tunnelled::described() else { return };
     let text = it.stack.project.read(SPEC);
     it.stack.project.write(SPEC, &text[..text.find("\ncluster:\n").expect("a cluster")]);
-    for arguments in [&["tunnel", "up"][..], &["open", "spark"], &["tunnel", "config", "pac"]] {
-        let run = it.stack.local(arguments).expect(1);
-        assert!(run.err.contains("the spec has no") || run.err.contains("the spec has none"), "{run:?}");
+    for (arguments, told) in [
+        (&["tunnel", "up"][..], "has no `cluster:` section"),
+        (&["cluster", "ssh"], "has no `cluster:` section"),
+        (&["open", "spark"], "the spec has none"),
+        (&["tunnel", "config", "pac"], "the spec has no cluster"),
+    ] {
+        it.stack.local(arguments).expect(1).says(&[told]);
     }
 }

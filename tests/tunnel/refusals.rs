@@ -9,16 +9,32 @@ use crate::support::hosts::until;
 fn a_cluster_that_does_not_run_has_no_pages() {
     let Some(it) = Tunnelled::described() else { return };
     it.stack.edit("  start: with-apply\n", "  start: on-demand\n");
+    let none = format!("stack {} has no cluster that runs", it.stack.name);
+    let refused = |it: &Tunnelled| {
+        for arguments in [
+            &["tunnel", "up"][..],
+            &["tunnel", "up", "--foreground"],
+            &["open", "yarn"],
+            &["open", "yarn", "--forward"],
+            &["ssh", "master"],
+            &["cp", "master:notes.txt", "."],
+            &["cluster", "ssh"],
+            &["cluster", "ssh", "--json"],
+        ] {
+            let run = it.stack.local(arguments).expect(1);
+            let run = run.says(&[&none, "hint: `infra --local cluster up` starts one"]);
+            assert!(!run.err.contains("bastion") && !run.err.contains("key"), "{arguments:?}: {}", run.err);
+        }
+    };
+    // There is no bastion either, and its key is not on this machine: that does not matter yet.
+    refused(&it);
     let it = it.apply();
-    for arguments in [&["tunnel", "up"][..], &["ssh", "master"], &["open", "yarn"], &["tunnel", "up", "--foreground"]] {
-        let run = it.stack.local(arguments).expect(1);
-        run.says(&["the stack's cluster does not run", "hint: `infra --local cluster up` starts it"]);
-    }
+    refused(&it);
     let ended = it.stack.local(&["tunnel", "status"]).expect(0);
-    ended.says(&["does not run"]);
+    ended.says(&[&none]);
     // Another stack's cluster is none of ours.
     let Some(other) = Tunnelled::applied() else { return };
-    it.stack.local(&["tunnel", "up"]).expect(1).says(&["the stack's cluster does not run"]);
+    it.stack.local(&["tunnel", "up"]).expect(1).says(&[&none]);
     drop(other);
 }
 
@@ -44,7 +60,7 @@ fn a_cluster_that_is_not_ready_is_told() {
         stack.local(&["cluster", "down", "--yes"]).expect(0);
     }
     assert!(said.contains(" is not ready yet: it is "), "{said}");
-    assert!(said.contains("hint: a start takes some minutes"), "{said}");
+    assert!(said.contains("hint: `infra --local cluster up` waits until it can work"), "{said}");
     it.up();
 }
 

@@ -1,12 +1,13 @@
 //! The end of a log that EMR keeps in a bucket.
 
-use std::{fmt, io::Read, time::Instant};
+use std::{collections::VecDeque, fmt, io, time::Instant};
 
-use flate2::read::MultiGzDecoder;
-
-use super::blame::action;
+use super::{
+    super::logs::{Folder, Tail},
+    blame::action,
+};
 use crate::{
-    cloud::{Cloud, CloudError, Explain},
+    cloud::{Cloud, CloudError},
     resources::ClusterEnded,
 };
 
@@ -14,10 +15,10 @@ use crate::{
 const LINES: usize = 20;
 /// Characters of a line that are shown.
 const WIDTH: usize = 240;
-/// A log that is larger, packed, is not fetched.
-const MOST_PACKED: i64 = 16 << 20;
+/// Bytes of a line that are kept.
+const MOST_OF_A_LINE: usize = 8 << 10;
 /// Bytes of a log that are unpacked at most: what a few kilobytes can grow to is not ours to find out.
-const MOST: u64 = 64 << 20;
+const MOST: usize = 64 << 20;
 
 /// How a log ends, or why that cannot be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,32 +61,17 @@ impl fmt::Display for Log {
     }
 }
 
-/// A log's place: bucket and key.
-pub(super) type Place = (String, String);
+/// The streams of a bootstrap action, and of a step, that say why it failed; the likelier one first.
+pub(super) const OF_BOOTSTRAP: [&str; 2] = ["stderr", "stdout"];
+pub(super) const OF_STEP: [&str; 2] = ["stderr", "controller"];
 
-/// Bucket and folder of `s3n://bucket/folder/`.
-fn bucket_of(uri: &str) -> Option<(&str, &str)> {
-    let (_, rest) = uri.split_once("://")?;
-    let (bucket, folder) = rest.split_once('/').unwrap_or((rest, ""));
-    Some((bucket, folder.trim_matches('/')))
-}
-
-fn places(uri: &str, names: [String; 2]) -> Vec<Place> {
-    let Some((bucket, folder)) = bucket_of(uri) else { return Vec::new() };
-    let key = |name: String| if folder.is_empty() { name } else { format!("{folder}/{name}") };
-    names.map(|name| (bucket.to_owned(), key(name))).into()
-}
-
-/// Where the log of the bootstrap action is that ended a cluster: stderr, then stdout.
-/// Source: "View log files" in the Amazon EMR management guide.
-pub(super) fn place_of_bootstrap(ended: &ClusterEnded) -> Option<Vec<Place>> {
+/// Where the log of the bootstrap action is that ended a cluster.
+pub(super) fn of_bootstrap(ended: &ClusterEnded) -> Option<Folder> {
     let ClusterEnded { id, code, message, log_uri } = ended;
     if code.as_deref() != Some("BOOTSTRAP_FAILURE") {
         return None;
     }
-    let (instance, number) = (instance(message)?, action(message)?);
-    let name = |stream: &str| format!("{id}/node/{instance}/bootstrap-actions/{number}/{stream}.gz");
-    Some(places(log_uri.as_deref()?, ["stderr", "stdout"].map(name))).filter(|places| !places.is_empty())
+    Folder::of_bootstrap(log_uri.as_deref()?, id, instance(message)?, action(message)?)
 }
 
 /// The first instance that a message names.
@@ -97,29 +83,28 @@ fn instance(message: &str) -> Option<&str> {
     words.find(is_id)
 }
 
-/// Where a step's logs are: stderr, then the controller's.
-pub(super) fn places_of_step(uri: &str, cluster: &str, step: &str) -> Vec<Place> {
-    places(uri, ["stderr", "controller"].map(|stream| format!("{cluster}/steps/{step}/{stream}.gz")))
-}
-
-/// The end of the first of `places` that says something; waits for it as long as logs may take. A later one counts only
+/// The end of the first of `streams` that says something; waits for it as long as logs may take. A later one counts only
 /// where those before it are there and say nothing, or do not come: they arrive in any order.
-pub(super) async fn fetch(cloud: &Cloud, places: &[Place], tell: impl Fn(&str)) -> Log {
-    let Some((bucket, key)) = places.first() else { return Log::None };
-    let first = format!("s3://{bucket}/{key}");
+pub(super) async fn fetch(cloud: &Cloud, folder: &Folder, streams: [&'static str; 2], tell: impl Fn(&str)) -> Log {
+    let first = folder.uri_of(streams[0]);
+    let mut logs = streams.map(|stream| (Tail::new(folder.clone(), stream), End::default()));
     let begin = Instant::now();
     loop {
         let waited = begin.elapsed();
         let is_last = waited >= cloud.pace.logs;
         let (mut silent, mut is_missing) = (None, false);
-        for (bucket, key) in places {
-            let uri = format!("s3://{bucket}/{key}");
-            match get(cloud, bucket, key).await {
-                Ok(None) => is_missing = true,
-                Ok(Some(lines)) if lines.is_empty() => drop(silent.get_or_insert(uri)),
-                Ok(Some(lines)) if is_last || !is_missing => return Log::End { uri, lines },
-                Ok(Some(_)) => {}
-                Err(why) => return Log::Unreadable { uri, why },
+        for (tail, end) in &mut logs {
+            let uri = folder.uri_of(tail.stream());
+            if let Err(error) = tail.more(cloud, &mut |bytes| end.take(bytes)).await {
+                return Log::Unreadable { uri, why: why(&error) };
+            }
+            let lines = end.lines();
+            if !tail.is_there() {
+                is_missing = true;
+            } else if lines.is_empty() {
+                silent.get_or_insert(uri);
+            } else if is_last || !is_missing {
+                return Log::End { uri, lines };
             }
         }
         if is_last {
@@ -138,37 +123,61 @@ pub(super) async fn fetch(cloud: &Cloud, places: &[Place], tell: impl Fn(&str)) 
     }
 }
 
-/// The end of a log; nothing where it is not there yet.
-async fn get(cloud: &Cloud, bucket: &str, key: &str) -> Result<Option<Vec<String>>, String> {
-    let request = cloud.clients.s3.get_object().bucket(bucket).key(key);
-    let answer = match request.send().await.explain("s3:GetObject") {
-        Err(error) if error.is_missing() => return Ok(None),
-        answer => answer.map_err(|error: CloudError| error.to_string())?,
-    };
-    if answer.content_length().unwrap_or_default() > MOST_PACKED {
-        return Err("it is too large; fetch it by hand".into());
+/// What AWS said, or else what lies behind all: the place is told already.
+fn why(error: &anyhow::Error) -> String {
+    let from_aws = error.chain().find_map(|cause| cause.downcast_ref::<CloudError>());
+    from_aws.map_or_else(|| error.root_cause().to_string(), ToString::to_string)
+}
+
+/// The last lines of a log, of which the rest is forgotten as it passes.
+#[derive(Debug, Default)]
+pub(super) struct End {
+    /// Whole lines, without what a terminal would obey.
+    lines: VecDeque<String>,
+    /// The beginning of the one that is not over yet.
+    begun: Vec<u8>,
+    /// How many bytes have passed.
+    passed: usize,
+}
+
+impl End {
+    /// Lets some bytes pass; an error where they are too many.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.passed += bytes.len();
+        if self.passed > MOST {
+            return Err(io::Error::other("it is too large to look through; fetch it by hand"));
+        }
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let room = MOST_OF_A_LINE.saturating_sub(self.begun.len());
+            self.begun.extend(&piece[..piece.len().min(room)]);
+            if piece.ends_with(b"\n") {
+                let line = std::mem::take(&mut self.begun);
+                self.lines.extend(shown(&line));
+                let over = self.lines.len().saturating_sub(LINES);
+                self.lines.drain(..over);
+            }
+        }
+        Ok(())
     }
-    let packed = answer.body.collect().await.map_err(|error| error.to_string())?.into_bytes();
-    unpack(&packed).map(Some)
+
+    /// Those that are there so far.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let all: Vec<String> = self.lines.iter().cloned().chain(shown(&self.begun)).collect();
+        all[all.len().saturating_sub(LINES)..].to_vec()
+    }
 }
 
-/// The last lines of a gzipped log.
-pub(super) fn unpack(packed: &[u8]) -> Result<Vec<String>, String> {
-    let mut text = Vec::new();
-    let mut unpacked = MultiGzDecoder::new(packed).take(MOST);
-    unpacked.read_to_end(&mut text).map_err(|error| format!("it is not gzip: {error}"))?;
-    let text = String::from_utf8_lossy(&text);
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    Ok(lines[lines.len().saturating_sub(LINES)..].iter().map(|line| shown(line)).collect())
-}
-
-/// A line that a terminal shows and does not obey.
-fn shown(line: &str) -> String {
-    let plain: String = line.chars().map(|letter| if letter == '\t' { ' ' } else { letter }).collect();
-    let mut plain = plain.chars().filter(|letter| !letter.is_control());
+/// A line that a terminal shows and does not obey; nothing for one that is empty.
+fn shown(line: &[u8]) -> Option<String> {
+    let line = String::from_utf8_lossy(line);
+    if line.trim().is_empty() {
+        return None;
+    }
+    let plain = line.trim_end_matches(['\n', '\r']).chars().map(|letter| if letter == '\t' { ' ' } else { letter });
+    let mut plain = plain.filter(|letter| !letter.is_control());
     let mut text: String = plain.by_ref().take(WIDTH).collect();
     if plain.next().is_some() {
         text.push('…');
     }
-    text
+    Some(text)
 }

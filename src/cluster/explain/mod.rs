@@ -14,13 +14,8 @@ use std::fmt;
 pub use blame::{Blame, blame};
 pub use log::Log;
 
-use indexmap::IndexSet;
-
-use crate::{
-    cloud::{Answered, Cloud, CloudError, Explain},
-    resources::ClusterEnded,
-    spec::Spec,
-};
+use super::{logs::Folder, steps::Step};
+use crate::{cloud::Cloud, resources::ClusterEnded, spec::Spec};
 
 /// What is to be said of a failure beside its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,50 +42,29 @@ impl fmt::Display for Explanation {
 /// Explains why a cluster ended. `tell` hears what is waited for.
 pub async fn cluster(cloud: &Cloud, spec: &Spec, ended: &ClusterEnded, tell: impl Fn(&str)) -> Explanation {
     let code = ended.code.as_deref();
-    let place = log::place_of_bootstrap(ended);
-    let log = match place {
-        Some(places) => Some(log::fetch(cloud, &places, tell).await),
+    let log = match log::of_bootstrap(ended) {
+        Some(folder) => Some(log::fetch(cloud, &folder, log::OF_BOOTSTRAP, tell).await),
         None if code == Some("BOOTSTRAP_FAILURE") && ended.log_uri.is_none() => Some(Log::None),
         None => None,
     };
     Explanation { reason: None, blame: blame(spec, code, &ended.message), log }
 }
 
-/// Explains why a step failed: EMR's reason, and the end of its stderr or of its controller's log.
-///
-/// # Errors
-///
-/// Where EMR does not tell of the step or its cluster.
-pub async fn step(cloud: &Cloud, cluster: &str, step: &str, tell: impl Fn(&str)) -> Result<Explanation, CloudError> {
-    const STEP: &str = "elasticmapreduce:DescribeStep";
-    const CLUSTER: &str = "elasticmapreduce:DescribeCluster";
-    let emr = &cloud.clients.emr;
-    let (told, owner) = tokio::join!(
-        emr.describe_step().cluster_id(cluster).step_id(step).send(),
-        emr.describe_cluster().cluster_id(cluster).send(),
-    );
-    let told = told.explain(STEP)?.step.answered(STEP)?;
-    let uri = owner.explain(CLUSTER)?.cluster.and_then(|cluster| cluster.log_uri);
-    let status = told.status();
-    let state = status.and_then(|status| status.state()).map_or("", |state| state.as_str());
-    let details = status.and_then(|status| status.failure_details());
-    let said = [
-        details.and_then(|details| details.reason()),
-        details.and_then(|details| details.message()),
-        status.and_then(|status| status.state_change_reason()).and_then(|reason| reason.message()),
-    ];
-    // EMR says the same in several places.
-    let said = said.into_iter().flatten().map(|text| text.trim().trim_end_matches('.')).filter(|text| !text.is_empty());
-    let said: IndexSet<&str> = said.collect();
-    let said: Vec<&str> = said.into_iter().collect();
-    let name = told.name().unwrap_or_default();
-    let reason = match &*said {
-        [] => format!("step {step} ({name}) is {state}, and EMR gives no reason"),
-        said => format!("step {step} ({name}) is {state}: {}", said.join("; ")),
+/// Explains why a step did not complete: EMR's reason, and, of one that failed, the end of its stderr or of its
+/// controller's log in `folder`, if the cluster keeps logs. `tell` hears what is waited for.
+pub async fn step(cloud: &Cloud, step: &Step, folder: Option<&Folder>, tell: impl Fn(&str)) -> Explanation {
+    let log = match folder {
+        // One that was cancelled may have none.
+        _ if step.state != "FAILED" => None,
+        Some(folder) => Some(log::fetch(cloud, folder, log::OF_STEP, tell).await),
+        None => Some(Log::None),
     };
-    let log = match uri.filter(|uri| !uri.is_empty()) {
-        Some(uri) => log::fetch(cloud, &log::places_of_step(&uri, cluster, step), tell).await,
-        None => Log::None,
-    };
-    Ok(Explanation { reason: Some(reason), blame: None, log: Some(log) })
+    Explanation { reason: Some(reason_of(step)), blame: None, log }
+}
+
+/// Why a step did not complete, by EMR alone.
+pub fn reason_of(step: &Step) -> String {
+    let Step { id, name, state, reason, .. } = step;
+    let reason = reason.as_ref().map_or_else(|| ", and EMR gives no reason".into(), |reason| format!(": {reason}"));
+    format!("step {id} ({name}) is {state}{reason}")
 }

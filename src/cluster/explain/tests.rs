@@ -1,7 +1,3 @@
-use std::io::Write;
-
-use flate2::{Compression, write::GzEncoder};
-
 use super::{Blame, Explanation, Log, blame, log};
 use crate::{
     resources::ClusterEnded,
@@ -36,12 +32,6 @@ fn spec(release: &str) -> Spec {
 
 fn failed(number: u32) -> String {
     format!("On the master instance (i-0123456789abcdef0), bootstrap action {number} returned a non-zero return code")
-}
-
-fn gzip(text: &str) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(text.as_bytes()).unwrap();
-    encoder.finish().unwrap()
 }
 
 #[test]
@@ -87,37 +77,40 @@ fn logs_lie_where_emr_puts_them() {
         message: message.into(),
         log_uri: Some(uri.into()),
     };
-    let keys = |uri: &str| {
-        log::place_of_bootstrap(&ended(uri, &failed(2)))
-            .unwrap()
-            .into_iter()
-            .map(|(bucket, key)| format!("{bucket} {key}"))
-            .collect::<Vec<_>>()
-    };
-    let folder = "j-1/node/i-0123456789abcdef0/bootstrap-actions/2";
-    assert_eq!(
-        keys("s3n://logs/emr/"),
-        [format!("logs emr/{folder}/stderr.gz"), format!("logs emr/{folder}/stdout.gz")]
-    );
-    assert_eq!(keys("s3://logs")[0], format!("logs {folder}/stderr.gz"));
-    assert_eq!(log::place_of_bootstrap(&ended("s3://logs", "On some instance")), None);
-    let (bucket, key) = log::places_of_step("s3n://logs/a/b/", "j-1", "s-2").remove(0);
-    assert_eq!((bucket.as_str(), key.as_str()), ("logs", "a/b/j-1/steps/s-2/stderr.gz"));
+    let uri = |place: &str| log::of_bootstrap(&ended(place, &failed(2))).map(|folder| folder.uri());
+    let folder = "j-1/node/i-0123456789abcdef0/bootstrap-actions/2/";
+    assert_eq!(uri("s3n://logs/emr/"), Some(format!("s3://logs/emr/{folder}")));
+    assert_eq!(uri("s3://logs"), Some(format!("s3://logs/{folder}")));
+    assert_eq!(log::of_bootstrap(&ended("s3://logs", "On some instance")), None);
+    let other = ClusterEnded { code: Some("INTERNAL_ERROR".into()), ..ended("s3://logs", &failed(2)) };
+    assert_eq!(log::of_bootstrap(&other), None);
 }
 
 #[test]
-fn a_log_is_unpacked_to_its_last_lines() {
+fn of_a_log_its_last_lines_are_kept() {
+    let end = |pieces: &[&[u8]]| {
+        let mut end = log::End::default();
+        pieces.iter().for_each(|piece| end.take(piece).unwrap());
+        end.lines()
+    };
     let text = (1..=100).map(|number| format!("line {number}")).collect::<Vec<_>>().join("\n\n");
-    let lines = log::unpack(&gzip(&text)).unwrap();
+    let lines = end(&[text.as_bytes()]);
     assert_eq!((lines.len(), lines[0].as_str(), lines[19].as_str()), (20, "line 81", "line 100"));
-    // EMR appends: several members in one file.
-    let both = [gzip("one\n"), gzip("two\n")].concat();
-    assert_eq!(log::unpack(&both).unwrap(), ["one", "two"]);
-    // What a terminal would obey, and lines without end.
-    let odd = log::unpack(&gzip(&format!("\u{1b}[31mred\u{7}\tend\n{}\n", "x".repeat(1000)))).unwrap();
-    assert_eq!((odd[0].as_str(), odd[1].chars().count()), ("[31mred end", 241));
-    assert!(log::unpack(b"no gzip").unwrap_err().contains("not gzip"));
-    assert!(log::unpack(&gzip("")).unwrap().is_empty());
+    // However it comes in pieces.
+    assert_eq!(end(&text.as_bytes().chunks(7).collect::<Vec<_>>()), lines);
+    // What a terminal would obey, lines without end, and what is no text.
+    let odd = end(&[b"\x1b[31mred\x07\tend\r\n", "é".repeat(100_000).as_bytes(), b"\n", b"\xff\n  \n"]);
+    assert_eq!((odd[0].as_str(), odd[1].chars().count(), odd[2].as_str()), ("[31mred end", 241, "\u{fffd}"));
+    assert!(end(&[b""]).is_empty());
+}
+
+#[test]
+fn a_log_without_end_is_not_looked_through() {
+    let mut end = log::End::default();
+    let piece = vec![b'x'; 1 << 20];
+    let taken = (0..1000).take_while(|_| end.take(&piece).is_ok()).count();
+    assert_eq!(taken, 64);
+    assert!(end.take(&piece).unwrap_err().to_string().contains("fetch it by hand"));
 }
 
 #[test]

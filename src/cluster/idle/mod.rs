@@ -12,7 +12,8 @@ use std::time::Duration;
 
 pub use read::{YARN_SCRIPT, activity, yarn};
 
-use crate::spec::Cluster;
+use super::steps::Step;
+use crate::{resources::EmrClusterObserved, spec::Cluster};
 
 /// How long a cluster may idle, and live.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,6 +57,37 @@ pub struct Activity {
     pub yarn: Yarn,
 }
 
+impl Activity {
+    /// What EMR told of a cluster and of all its steps, and what YARN did.
+    pub fn of(cluster: &EmrClusterObserved, steps: &[Step], yarn: Yarn) -> Self {
+        Self {
+            state: cluster.state.clone(),
+            created: cluster.created,
+            ready: cluster.ready,
+            active_steps: steps.iter().filter(|step| step.is_active()).count(),
+            last_step: steps.iter().filter_map(|step| step.ended).max(),
+            yarn,
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        matches!(self.state.as_str(), "RUNNING" | "WAITING")
+    }
+
+    /// Since when it has had no work; nothing while it has some, where it cannot work, or where EMR does not say.
+    pub fn idle_since(&self) -> Option<i64> {
+        let last_application = match self.yarn {
+            Yarn::Busy(_) => return None,
+            Yarn::Idle(last) => last,
+            Yarn::Unreachable(_) => None,
+        };
+        if !self.is_ready() || self.active_steps > 0 {
+            return None;
+        }
+        [self.last_step, self.ready.or(self.created), last_application].into_iter().flatten().max()
+    }
+}
+
 /// What YARN does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Yarn {
@@ -79,7 +111,7 @@ pub enum Verdict {
 /// Judges at `now`, in seconds since 1970.
 pub fn judge(limits: Limits, activity: &Activity, now: i64) -> Verdict {
     let since = |then: i64| Duration::from_secs(u64::try_from(now - then).unwrap_or_default());
-    let is_ready = matches!(activity.state.as_str(), "RUNNING" | "WAITING");
+    let is_ready = activity.is_ready();
     if !is_ready && !matches!(activity.state.as_str(), "STARTING" | "BOOTSTRAPPING") {
         return Verdict::Stay(format!("it is {}", activity.state));
     }
@@ -95,15 +127,14 @@ pub fn judge(limits: Limits, activity: &Activity, now: i64) -> Verdict {
     if activity.active_steps > 0 {
         return Verdict::Stay(format!("{} running or waiting", counted(activity.active_steps, "step is", "steps are")));
     }
-    let (last_application, by) = match &activity.yarn {
+    let by = match &activity.yarn {
         Yarn::Busy(count) => {
             return Verdict::Stay(format!("YARN runs {}", counted(*count, "application", "applications")));
         }
-        Yarn::Idle(last) => (*last, String::new()),
-        Yarn::Unreachable(why) => (None, format!(" (by its steps alone: YARN could not be asked, {why})")),
+        Yarn::Idle(_) => String::new(),
+        Yarn::Unreachable(why) => format!(" (by its steps alone: YARN could not be asked, {why})"),
     };
-    let times = [activity.last_step, activity.ready.or(activity.created), last_application];
-    let Some(last) = times.into_iter().flatten().max() else {
+    let Some(last) = activity.idle_since() else {
         return Verdict::Stay("EMR does not say since when it idles".into());
     };
     let idle = since(last);

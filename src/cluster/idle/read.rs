@@ -1,10 +1,10 @@
 //! What a cluster does, read from EMR and from YARN.
 
-use aws_sdk_emr::types::{StepState, StepSummary};
+use anyhow::Result;
 use serde_json::Value;
 
-use super::{Activity, Yarn};
-use crate::cloud::{Answered, Cloud, CloudError, Explain};
+use super::{super::steps, Activity, Yarn};
+use crate::{cloud::Cloud, resources::EmrClusterObserved};
 
 /// Asks YARN on the host where it is run, in the cluster's network: `MASTER` is the master's name. Prints one line of
 /// JSON: the running ones, and those that ended. It is a shell script with a program for the Python that every image of
@@ -41,32 +41,7 @@ pub fn yarn(lines: &[String]) -> Yarn {
     }
 }
 
-/// What EMR tells of a cluster; YARN is asked by whoever reaches it.
-///
-/// # Errors
-///
-/// Where EMR does not tell.
-pub async fn activity(cloud: &Cloud, id: &str, yarn: Yarn) -> Result<Activity, CloudError> {
-    const CLUSTER: &str = "elasticmapreduce:DescribeCluster";
-    let emr = &cloud.clients.emr;
-    let (cluster, steps) = tokio::join!(
-        emr.describe_cluster().cluster_id(id).send(),
-        emr.list_steps().cluster_id(id).into_paginator().items().send().try_collect(),
-    );
-    let cluster = cluster.explain(CLUSTER)?.cluster.answered(CLUSTER)?;
-    let steps: Vec<StepSummary> = steps.explain("elasticmapreduce:ListSteps")?;
-    let is_active = |step: &&StepSummary| {
-        let state = step.status().and_then(|status| status.state());
-        matches!(state, Some(StepState::Pending | StepState::CancelPending | StepState::Running))
-    };
-    let ends = steps.iter().filter_map(|step| step.status()?.timeline()?.end_date_time());
-    let line = cluster.status().and_then(|status| status.timeline());
-    Ok(Activity {
-        state: cluster.status().and_then(|status| status.state()).map_or("", |state| state.as_str()).to_owned(),
-        created: line.and_then(|line| line.creation_date_time()).map(aws_smithy_types::DateTime::secs),
-        ready: line.and_then(|line| line.ready_date_time()).map(aws_smithy_types::DateTime::secs),
-        active_steps: steps.iter().filter(is_active).count(),
-        last_step: ends.map(aws_smithy_types::DateTime::secs).max(),
-        yarn,
-    })
+/// What a cluster does: EMR tells of its steps; YARN was asked by whoever reaches it.
+pub async fn activity(cloud: &Cloud, cluster: &EmrClusterObserved, yarn: Yarn) -> Result<Activity> {
+    Ok(Activity::of(cluster, &steps::list(cloud, &cluster.id).await?, yarn))
 }

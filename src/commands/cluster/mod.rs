@@ -5,11 +5,12 @@ mod job;
 mod logs;
 mod reap;
 mod resize;
+mod ssh;
 mod status;
 mod steps;
 mod submit;
 mod up;
-mod which;
+pub(super) mod which;
 
 pub(super) use which::{living, must_live, part, specified};
 
@@ -29,6 +30,7 @@ Examples:
   infra cluster status
   infra cluster resize task=4
   infra cluster logs latest
+  infra cluster ssh
   infra cluster reap --plan
   infra cluster down")]
 pub struct Cluster {
@@ -52,6 +54,8 @@ enum Verb {
     Steps(steps::Steps),
     /// Prints what a step wrote: stdout, stderr, controller.
     Logs(logs::Logs),
+    /// Logs in on its master, or runs a command there.
+    Ssh(ssh::Ssh),
     /// Ends the cluster if it idles, or is too old.
     Reap(reap::Reap),
 }
@@ -67,6 +71,7 @@ impl Cluster {
             Verb::Submit(verb) => Box::pin(verb.run(globals)).await,
             Verb::Steps(verb) => Box::pin(verb.run(globals)).await,
             Verb::Logs(verb) => Box::pin(verb.run(globals)).await,
+            Verb::Ssh(verb) => Box::pin(verb.run(globals)).await,
             Verb::Reap(verb) => Box::pin(verb.run(globals)).await,
         }
     }

@@ -6,11 +6,14 @@ use clap::Args;
 use engine::{Graph, Resource};
 use serde_json::json;
 
-use super::super::{
-    Changing, Globals,
-    reach::Reach,
-    run,
-    session::{Scope, Session},
+use super::{
+    super::{
+        Changing, Globals,
+        reach::Reach,
+        run,
+        session::{Scope, Session},
+    },
+    which,
 };
 use crate::{
     cloud::Cloud,
@@ -18,7 +21,6 @@ use crate::{
     error::{Failure, Result},
     hosts::shell,
     resources::{EmrCluster, EmrClusterObserved, REGISTRY},
-    stacks::CLUSTER,
     ui,
 };
 
@@ -49,22 +51,19 @@ impl Reap {
         } else {
             Session::open_to_change(globals, Scope::Cloud, "cluster reap").await?
         };
-        let Some(cluster) = session.spec.cluster.clone() else {
-            return Err(Failure::new("the spec has no cluster"));
-        };
-        let limits = Limits::of(&cluster);
+        let limits = Limits::of(which::specified(&session)?);
         if limits.is_empty() {
             return Err(Failure::new("the cluster may idle and live for ever")
                 .hint("say how long in the spec, e.g. `idle_timeout: 1h` or `max_lifetime: 12h`"));
         }
         session.kinds = REGISTRY.iter().filter(|kind| kind.name == kind_name()).copied().collect();
         let known = session.observe().await?;
-        let Some(there) = known.find::<Cloud, EmrCluster>(CLUSTER).filter(|there| there.is_live()) else {
+        let Some(there) = which::living(&known) else {
             return self.tell(None, "stays", "no cluster is up");
         };
         let id = there.id.clone();
         let yarn = Box::pin(ask_yarn(globals, session.spec.reaper(), there)).await;
-        let activity = idle::activity(&session.cloud, &id, yarn).await.map_err(anyhow::Error::from)?;
+        let activity = idle::activity(&session.cloud, there, yarn).await?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         match idle::judge(limits, &activity, i64::try_from(now).unwrap_or(i64::MAX)) {
             Verdict::Stay(why) => self.tell(Some(&id), "stays", &why),

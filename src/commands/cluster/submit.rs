@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     cluster::{
-        logs::{self, Folder, Tail},
+        explain,
+        logs::{Folder, Tail},
         steps::{self, Step},
         submit::{self, Job},
     },
@@ -74,8 +75,6 @@ pub struct Submit {
 
 /// Logs are looked for on one of so many looks at the step: EMR writes them every few minutes.
 const LOG_LOOKS: usize = 5;
-/// So many of the last lines of stderr are shown when a job fails.
-const LAST_LINES: usize = 20;
 
 impl Submit {
     pub(super) async fn run(self, globals: &Globals) -> Result {
@@ -104,10 +103,17 @@ impl Submit {
             return Ok(());
         }
         let folder = cluster.log_uri.as_deref().and_then(|uri| Folder::of_step(uri, &cluster.id, &step.id));
-        tokio::select! {
-            result = follow(&said, &step, folder) => result,
-            () = stops.next() => Err(said.left(&step)),
-        }
+        let mut stdout = folder.clone().map(|folder| Tail::new(folder, "stdout"));
+        let step = tokio::select! {
+            step = follow(&said, &step, stdout.as_mut()) => step?,
+            () = stops.next() => return Err(said.left(&step)),
+        };
+        // It has ended: a Ctrl-C leaves out what its logs would tell yet.
+        let told = tokio::select! {
+            told = ended(&said, &step, stdout.as_mut(), folder.as_ref()) => Some(told?),
+            () = stops.next() => None,
+        };
+        if step.succeeded() { Ok(()) } else { Err(said.failed(&step, told)) }
     }
 
     /// What spark-submit is to run; uploads what is on this machine only.
@@ -198,31 +204,19 @@ impl Saying<'_> {
             .hint(format!("`infra{flags} cluster steps cancel {id}` ends it"))
     }
 
-    async fn failed(&self, step: &Step, folder: Option<&Folder>) -> Failure {
-        let flags = self.session.flags();
-        let elapsed = step.elapsed(ui::time::now()).map(|elapsed| format!(" after {}", ui::time::elapsed(elapsed)));
-        let reason = step.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        let what = format!("step {} is {}{}{reason}", step.id, step.state, elapsed.unwrap_or_default());
-        let logs = format!("`infra{flags} cluster logs {} --follow` prints its logs once they are there", step.id);
-        let Some(folder) = folder else {
-            return Failure::new(what).hint("the cluster keeps no logs: `logs:` in the spec");
-        };
-        // The failure is what is told; a log that cannot be read adds nothing to it.
-        let stderr = logs::whole(&self.session.cloud, folder, "stderr").await.ok().flatten();
-        let Some(stderr) = stderr.filter(|text| !text.trim().is_empty()) else { return Failure::new(what).hint(logs) };
-        let lines: Vec<&str> = stderr.trim_end().lines().collect();
-        let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
-        Failure::new(format!("{what}\nthe end of its stderr:\n  {}", last.join("\n  ")))
-            .hint(format!("`infra{flags} cluster logs {}` prints all of its logs", step.id))
+    fn failed(&self, step: &Step, told: Option<String>) -> Failure {
+        let (flags, id) = (self.session.flags(), &step.id);
+        Failure::new(told.unwrap_or_else(|| explain::reason_of(step)))
+            .hint(format!("`infra{flags} cluster logs {id} --follow` prints all of its logs, once they are there"))
     }
 }
 
-/// Tells what becomes of a step until it ends; an error where it did not complete.
-async fn follow(said: &Saying<'_>, step: &Step, folder: Option<Folder>) -> Result {
+/// Tells what becomes of a step until it ends; returns it as it ended.
+async fn follow(said: &Saying<'_>, step: &Step, mut stdout: Option<&mut Tail>) -> Result<Step> {
     let cloud = &said.session.cloud;
-    let mut stdout = folder.clone().map(|folder| Tail::new(folder, "stdout"));
     let mut told = String::new();
-    for look in 0_usize.. {
+    let mut look = 0_usize;
+    loop {
         let now = steps::describe(cloud, said.cluster, &step.id).await.map_err(|error| {
             let left = said.left(step);
             let mut failure = Failure::from(anyhow::Error::from(error));
@@ -233,18 +227,19 @@ async fn follow(said: &Saying<'_>, step: &Step, folder: Option<Folder>) -> Resul
             said.state(&now)?;
             told.clone_from(&now.state);
         }
-        if let Some(tail) = stdout.as_mut().filter(|_| look % LOG_LOOKS == 0 || !now.is_active()) {
+        if let Some(tail) = stdout.as_mut().filter(|_| look.is_multiple_of(LOG_LOOKS) || !now.is_active()) {
             tail.more(cloud, &mut |bytes| said.written("stdout", bytes)).await?;
         }
         if !now.is_active() {
-            return ended(said, &now, stdout.as_mut(), folder.as_ref()).await;
+            return Ok(now);
         }
+        look += 1;
         tokio::time::sleep(cloud.pace.poll).await;
     }
-    Ok(())
 }
 
-async fn ended(said: &Saying<'_>, step: &Step, stdout: Option<&mut Tail>, folder: Option<&Folder>) -> Result {
+/// Brings what a step that has ended wrote last, and says what became of it. Returns why it failed, if it did.
+async fn ended(said: &Saying<'_>, step: &Step, stdout: Option<&mut Tail>, folder: Option<&Folder>) -> Result<String> {
     let cloud = &said.session.cloud;
     let is_there = match stdout {
         Some(tail) => {
@@ -264,7 +259,7 @@ async fn ended(said: &Saying<'_>, step: &Step, stdout: Option<&mut Tail>, folder
         }))?;
     }
     if !step.succeeded() {
-        return Err(said.failed(step, folder).await);
+        return Ok(explain::step(cloud, step, folder, ui::say).await.to_string());
     }
     if !said.json && !is_there {
         let (flags, id) = (said.session.flags(), &step.id);
@@ -272,5 +267,5 @@ async fn ended(said: &Saying<'_>, step: &Step, stdout: Option<&mut Tail>, folder
             "Its log is not in the bucket yet, EMR brings it within minutes: `infra{flags} cluster logs {id} --follow`"
         ));
     }
-    Ok(())
+    Ok(String::new())
 }

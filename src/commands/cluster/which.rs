@@ -56,6 +56,17 @@ pub fn must_live<'a>(session: &Session, known: &'a Inventory) -> Result<&'a EmrC
     Err(Failure::new(what).hint(format!("`infra{} cluster up` starts one", session.flags())))
 }
 
+/// The cluster that can work; an error where there is none, or it cannot yet.
+pub fn must_be_ready<'a>(session: &Session, known: &'a Inventory) -> Result<&'a EmrClusterObserved> {
+    let cluster = must_live(session, known)?;
+    if cluster.is_ready() {
+        return Ok(cluster);
+    }
+    let EmrClusterObserved { id, state, .. } = cluster;
+    Err(Failure::new(format!("cluster {id} is not ready yet: it is {state}"))
+        .hint(format!("`infra{} cluster up` waits until it can work", session.flags())))
+}
+
 /// A cluster whose steps and logs are asked for.
 pub struct Subject {
     /// `j-…`.

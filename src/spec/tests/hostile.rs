@@ -1,33 +1,23 @@
 //! Files that want to hurt: large, deep, growing, not text, secret.
 
-use std::{
-    fmt::Write,
-    fs,
-    time::{Duration, Instant},
-};
+use std::{fmt::Write, fs};
 
 use proptest::prelude::*;
 
 use super::{super::*, errors, options, read, repository};
 
-const LIMIT: Duration = Duration::from_secs(10);
-
 fn refused(text: &str) -> String {
-    let start = Instant::now();
-    let error = errors(text).join("\n");
-    assert!(start.elapsed() < LIMIT, "{:?} for {}", start.elapsed(), &text[..text.len().min(60)]);
-    error
+    errors(text).join("\n")
 }
 
 #[test]
 fn a_large_file_is_refused_unread() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("large.yaml");
-    fs::File::create(&path).unwrap().set_len(100 * 1024 * 1024).unwrap();
-    let start = Instant::now();
+    // Larger than memory, and without a byte on the disk.
+    fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
     let error = load(&path, &options(&[])).unwrap_err().to_string();
-    assert!(error.contains("has 100 MiB; a spec may have 1 MiB at most"), "{error}");
-    assert!(start.elapsed() < Duration::from_millis(100));
+    assert!(error.contains("has 1048576 MiB; a spec may have 1 MiB at most"), "{error}");
 }
 
 #[test]
@@ -78,35 +68,36 @@ fn an_alias_bomb_is_refused() {
     assert!(refused("a: *nowhere\n").contains("not valid YAML"));
 }
 
+/// Where reading ended tells that it went no further: of a megabyte, as a rule, its beginning.
 #[test]
-fn deep_and_long_files_end_in_time() {
-    for piece in [
-        "[",
-        "{",
-        "- ",
-        "a: {",
-        "? ",
-        "&a ",
-        "!!a ",
-        "\"",
-        "'",
-        "a: ",
-        "[a, ",
-        "{a: b, ",
-        "| ",
-        "# ",
-        "- - ",
-        "\t",
-        "%",
-        "---\n",
-        "*a ",
-        "a:\n",
-        "x: &y z\n",
-    ] {
-        let text = piece.repeat(1_000_000 / piece.len());
-        let start = Instant::now();
-        assert!(read(&text).is_err(), "{piece}");
-        assert!(start.elapsed() < LIMIT, "{:?} for {piece:?}", start.elapsed());
+fn deep_and_long_files_are_refused_at_their_place() {
+    let limit = "not valid YAML: recursion limit exceeded";
+    let cases = [
+        ("[", "1:256", limit),
+        ("{", "1:256", limit),
+        ("- ", "1:129", "nested more than 64 deep"),
+        ("a: {", "1:256", "nested more than 64 deep"),
+        ("? ", "1:3", "a key must be a word, not a list or a map"),
+        ("&a ", "1:4", "not valid YAML: did not find expected <document start>"),
+        ("!!a ", "1:1", "the YAML tag `!!a` has no meaning in a spec"),
+        ("\"", "1:3", "not valid YAML: invalid trailing content after double-quoted scalar"),
+        ("'", "1:1", "the spec must be a map, not text"),
+        ("a: ", "1:5", "not valid YAML: mapping values are not allowed in this context"),
+        ("[a, ", "1:1021", limit),
+        ("{a: b, ", "1:1786", limit),
+        ("| ", "1:1", "not valid YAML: while scanning a block scalar"),
+        ("# ", "1:1", "the file holds no spec"),
+        ("- - ", "1:129", "nested more than 64 deep"),
+        ("\t", "1:1", "the file holds no spec"),
+        ("%", "1:1000001", "not valid YAML: did not find expected <document start>"),
+        ("---\n", "2:1", "a second document begins here"),
+        ("*a ", "1:1", "not valid YAML: while parsing node, found unknown anchor"),
+        ("a:\n", "2:1", "duplicate key `a`"),
+        ("x: &y z\n", "2:1", "duplicate key `x`"),
+    ];
+    for (piece, place, message) in cases {
+        let told = errors(&piece.repeat(1_000_000 / piece.len())).swap_remove(0);
+        assert!(told.starts_with(&format!("spec.yaml:{place}: {message}")), "{piece:?}: {told}");
     }
     let nested = format!("a: {}{}", "[".repeat(100), "]".repeat(100));
     assert!(refused(&nested).contains("nested more than 64 deep"));
@@ -116,15 +107,13 @@ fn deep_and_long_files_end_in_time() {
 }
 
 #[test]
-fn a_thousand_resources_are_read_in_time() {
+fn a_thousand_resources_are_read() {
     let mut text = String::from("stack: many\nregion: us-east-1\nbuckets:\n");
     for at in 0..1_000 {
         writeln!(text, "  b{at}: {{ name: \"${{stack}}-{at}-${{account}}\", folders: [raw/, cod/], expire: 90d }}")
             .unwrap();
     }
-    let start = Instant::now();
     assert_eq!(read(&text).unwrap().buckets.len(), 1_000);
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
 }
 
 #[test]
