@@ -44,9 +44,11 @@ fn a_host_that_is_stopped_is_started_and_what_is_on_it_stays() {
     let stack = stack.applied();
     let before = stack.state("bastion");
     let id = stack.project.id(&[], "instance/bastion");
-    Aws::new(&stack.lab.endpoint, "us-west-2").run(&format!("ec2 stop-instances --instance-ids {id}"));
+    let aws = Aws::new(&stack.lab.endpoint, "us-west-2");
+    aws.run(&format!("ec2 stop-instances --instance-ids {id}"));
     until("it stops", Duration::from_mins(2), || {
-        stack.local(&["output", "instance/bastion.state"]).out.trim() == "stopped"
+        let told = aws.run(&format!("ec2 describe-instances --instance-ids {id}"));
+        told["Reservations"][0]["Instances"][0]["State"]["Name"] == "stopped"
     });
     let plan = stack.local(&["plan"]).expect(0);
     assert!(plan.out.contains("instance/bastion is stopped"), "{}", plan.out);
