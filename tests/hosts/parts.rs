@@ -42,7 +42,9 @@ fn a_person_comes_with_the_groups() {
 fn a_host_that_is_stopped_is_started_and_what_is_on_it_stays() {
     let Some(stack) = Stack::bastion("ana\nbea\n") else { return };
     let stack = stack.applied();
-    let before = stack.state("bastion");
+    let files =
+        "echo mine >/home/ana/notes; cat /home/ana/notes /etc/passwd /etc/shadow /etc/ssh/sshd_config.d/00-infra.conf";
+    let before = stack.root("bastion", files);
     let id = stack.project.id(&[], "instance/bastion");
     let aws = Aws::new(&stack.lab.endpoint, "us-west-2");
     aws.run(&format!("ec2 stop-instances --instance-ids {id}"));
@@ -55,6 +57,6 @@ fn a_host_that_is_stopped_is_started_and_what_is_on_it_stays() {
     assert!(plan.out.contains("state: stopped -> running"), "{}", plan.out);
     stack.local(&["apply", "--yes"]).expect(0);
     stack.converged();
-    assert_eq!(stack.state("bastion"), before);
+    assert_eq!(stack.root("bastion", &files.replace("echo mine >/home/ana/notes; ", "")), before);
     assert!(!stack.local(&["plan"]).expect(0).out.contains("is stopped"));
 }
