@@ -43,6 +43,11 @@ pub(super) async fn from_hosts(endpoint: &str) -> Option<String> {
     Some(status["hosts"]["aws_endpoint"].as_str()?.to_owned())
 }
 
+/// Whether a cloud really runs the steps of clusters; nothing where it cannot tell.
+pub(super) async fn runs_steps(endpoint: &str) -> Option<bool> {
+    request(endpoint, "GET", "status", "").await.ok()?["spark"].as_bool()
+}
+
 /// Tells the daemon something.
 pub(super) async fn tell(home: &Path, path: &str, body: &Value) -> anyhow::Result<Value> {
     let state = find(home).await.context("the local cloud does not run")?;

@@ -145,6 +145,15 @@ pub async fn from_hosts(endpoint: &str) -> Option<String> {
     daemon::from_hosts(endpoint).await
 }
 
+/// Whether it really runs the steps of clusters, or only leads them through their states; nothing where that cannot be
+/// told.
+pub async fn runs_steps(workspace: &Workspace) -> Option<bool> {
+    match std::env::var(ENDPOINT_VARIABLE) {
+        Ok(endpoint) => daemon::runs_steps(&endpoint).await,
+        Err(_) => Some(daemon::find(&absolute(workspace).ok()?).await?.spark),
+    }
+}
+
 /// Starts it; one that runs already takes on what `settings` say.
 pub async fn up(workspace: &Workspace, settings: &Settings) -> anyhow::Result<State> {
     let home = absolute(workspace)?;

@@ -4,6 +4,7 @@
 //! keys nor quoted from plain scalars, and copies an alias however large the copy grows.
 
 use std::{
+    cell::Cell,
     collections::{HashMap, HashSet},
     sync::Arc,
 };
@@ -120,8 +121,17 @@ pub(super) fn is_null(text: &str) -> bool {
 /// Parses a file. Problems that leave a usable tree (a duplicate key) go into `errors`.
 pub(super) fn parse(source: &Source, errors: &mut Vec<Diagnostic>) -> Option<Node> {
     let lines = source.text.lines().map(|line| (line, line.is_ascii())).collect();
-    let mut builder =
-        Builder { source, lines, errors, open: Vec::new(), anchors: HashMap::new(), nodes: 0, text: 0, root: None };
+    let mut builder = Builder {
+        source,
+        lines,
+        counted: Cell::default(),
+        errors,
+        open: Vec::new(),
+        anchors: HashMap::new(),
+        nodes: 0,
+        text: 0,
+        root: None,
+    };
     match builder.run() {
         Ok(Some(root)) => Some(root),
         Ok(None) => {
@@ -156,6 +166,8 @@ struct Builder<'a> {
     source: &'a Source,
     /// Each line, and whether its characters are its bytes.
     lines: Vec<(&'a str, bool)>,
+    /// A line's number, and a column of it with its byte: the last that was asked for.
+    counted: Cell<(usize, usize, usize)>,
     errors: &'a mut Vec<Diagnostic>,
     open: Vec<Open>,
     anchors: HashMap<usize, Arc<Node>>,
@@ -303,16 +315,22 @@ impl Builder<'_> {
         Ok(())
     }
 
+    /// Where a column of a line begins, in bytes. Places come in order as a rule, so that counting goes on where it ended.
+    fn byte(&self, number: usize, line: &str, column: usize) -> Option<usize> {
+        let (last, counted, start) = self.counted.get();
+        let (counted, start) = if last == number && counted <= column { (counted, start) } else { (0, 0) };
+        let (byte, _) = line[start..].char_indices().nth(column - counted)?;
+        self.counted.set((number, column, start + byte));
+        Some(start + byte)
+    }
+
     /// A place of the parser, cut to its first line.
     fn span(&self, place: saphyr_parser::Span) -> Span {
         let number = place.start.line().max(1);
         let (line, ascii) = self.lines.get(number - 1).copied().unwrap_or_default();
         let column = place.start.col();
-        let rest = match line.char_indices().nth(column) {
-            _ if ascii => line.get(column..).unwrap_or_default(),
-            Some((byte, _)) => &line[byte..],
-            None => "",
-        };
+        let byte = if ascii { Some(column) } else { self.byte(number, line, column) };
+        let rest = byte.and_then(|byte| line.get(byte..)).unwrap_or_default();
         let len =
             if place.end.line() == place.start.line() { place.end.col().saturating_sub(column) } else { usize::MAX };
         // What matters of a very long value is its beginning.

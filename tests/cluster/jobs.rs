@@ -121,6 +121,8 @@ fn strict_a_job_ends_as_its_step_and_may_run_again_after_it() {
     let run =
         cluster(&project, &["submit", "s3://somewhere/job.py"]).expect(0).says(&["is COMPLETED", "cluster logs s-"]);
     assert_eq!(run.out, "", "{run:?}");
+    // Nobody is to take it for done.
+    run.says(&["note: the local cloud does not really run steps", "`infra local up --spark`"]);
     let run = cluster(&project, &["submit", "--json", "s3://somewhere/job.py"]).expect(0);
     let ended = last_event(&run);
     assert_eq!((ended["event"].as_str(), ended["state"].as_str()), (Some("ended"), Some("COMPLETED")), "{ended}");

@@ -38,7 +38,7 @@ fn a_job_that_fails_fails_its_command() {
     let (project, _) = with_cluster(&server.endpoint);
     inject(&server, "step-failure");
     let failed = cluster(&project, &["submit", "s3://somewhere/job.py"]).expect(1);
-    failed.says(&["is FAILED", "Unknown Error", "cluster logs s-"]);
+    failed.says(&["is FAILED", "Unknown Error", "/stderr.gz:\n  | RuntimeError: failed on purpose", "cluster logs s-"]);
     inject(&server, "step-failure");
     let failed = cluster(&project, &["submit", "--json", "s3://somewhere/job.py"]).expect(1);
     assert_eq!(last_event(&failed)["state"], "FAILED");

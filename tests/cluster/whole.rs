@@ -26,7 +26,8 @@ fn strict_words_are_counted_between_up_and_down() {
     assert_eq!(status(&project)["cluster"]["state"], "WAITING");
     let place = format!("s3://{stack}-lake/raw/");
     let run = cluster(&project, &["submit", "count_words.py", &place]).expect(0);
-    run.says(&["count_words.py is in S3 now", "is RUNNING", "is COMPLETED after "]);
+    let run = run.says(&["count_words.py is in S3 now", "is RUNNING", "is COMPLETED after "]);
+    assert!(!run.err.contains("note:"), "{}", run.err);
     assert_eq!(cluster(&project, &["logs", "count_words.py", "--stream", "stdout"]).expect(0).out, COUNTED);
     let listed = cluster(&project, &["steps", "--json"]).expect(0).json();
     assert_eq!((listed.as_array().map(Vec::len), &listed[0]["state"]), (Some(1), &json!("COMPLETED")), "{listed}");

@@ -90,7 +90,9 @@ fn logs_lie_where_emr_puts_them() {
 fn of_a_log_its_last_lines_are_kept() {
     let end = |pieces: &[&[u8]]| {
         let mut end = log::End::default();
-        pieces.iter().for_each(|piece| end.take(piece).unwrap());
+        for piece in pieces {
+            end.take(piece).unwrap();
+        }
         end.lines()
     };
     let text = (1..=100).map(|number| format!("line {number}")).collect::<Vec<_>>().join("\n\n");

@@ -63,7 +63,8 @@ impl Status {
             return print(&json!({ "cluster": status, "cost": cost }));
         }
         let so_far = up.map(|up| format!("; it {}", cost.so_far(up))).unwrap_or_default();
-        let cost = format!("{:<10}{}{so_far}\n", "cost", cost.sentence());
+        let an_hour = cost.sentence();
+        let cost = format!("{:<10}{}{so_far}\n", "costs", an_hour.strip_prefix("costs ").unwrap_or(&an_hour));
         Ok(ui::print(&(shown(&status) + &cost))?)
     }
 }
@@ -107,7 +108,7 @@ fn shown(status: &ClusterStatus) -> String {
     if status.running.is_empty() && status.pending.is_empty() {
         row("steps", "none runs or waits to");
     }
-    row("master", status.master.as_deref().unwrap_or("has no name yet"));
+    row("master at", status.master.as_deref().unwrap_or("has no name yet"));
     row("logs", status.logs.as_deref().unwrap_or("are not kept"));
     if status.termination_protection {
         row("protected", "yes: only `infra cluster down --force` ends it");

@@ -19,7 +19,8 @@ use crate::{
         submit::{self, Job},
     },
     error::{Failure, Result},
-    ui,
+    local, ui,
+    workspace::Workspace,
 };
 
 /// Runs a Spark job on the cluster, follows it, and ends as the job does: 0 when it completed, 1 when it failed.
@@ -96,6 +97,9 @@ impl Submit {
         };
         let said = Saying { session: &session, cluster: &cluster.id, json: self.json };
         said.submitted(&step, &job, already)?;
+        if session.local && local::runs_steps(&Workspace::of(&session.file)).await == Some(false) {
+            ui::say("note: the local cloud does not really run steps: `infra local up --spark` makes it do so");
+        }
         if self.detach {
             if !self.json {
                 ui::print(&format!("{}\n", step.id))?;

@@ -107,6 +107,15 @@ fn deep_and_long_files_are_refused_at_their_place() {
 }
 
 #[test]
+fn values_of_a_long_line_are_found_at_their_places() {
+    // Letters of one byte, and of two.
+    for letter in ["e", "é"] {
+        let told = refused(&format!("[{}", format!("{letter}, ").repeat(200_000)));
+        assert!(told.starts_with("spec.yaml:1:149999: the file grows to more than 50000 values here"), "{told:.200}");
+    }
+}
+
+#[test]
 fn a_thousand_resources_are_read() {
     let mut text = String::from("stack: many\nregion: us-east-1\nbuckets:\n");
     for at in 0..1_000 {
