@@ -4,6 +4,7 @@ mod by_airflow;
 mod by_luigi;
 mod by_steps;
 mod choose;
+mod days;
 mod deploy;
 mod destroy;
 mod heard;
@@ -45,7 +46,7 @@ enum Verb {
     Backfill(run::Backfill),
     /// Shows which version is deployed, and what became of the last days.
     Status(status::Status),
-    /// Prints what a job wrote.
+    /// Prints what a job or task wrote.
     Logs(logs::Logs),
     /// Makes a template to begin with.
     New(new::New),
