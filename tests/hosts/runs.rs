@@ -138,3 +138,72 @@ fn a_run_by_luigi_is_followed_found_again_and_explained() {
     stack.local(&["pipeline", "deploy", "--yes", "--no-hosts"]).expect(0);
     run(&stack, &["run", "--date", "2020-01-06"]).expect(1).says(&["inner has version", "and S3"]);
 }
+
+const AIRFLOW_SPEC: &str = r#"
+pipeline:
+  tiny: { template: tiny, orchestrator: airflow, on: inner, bucket: lake }
+buckets:
+  lake: { name: "STACK-lake", folders: [cod/] }
+"#;
+
+/// Two tasks, of which the second ends as a file says.
+const DAG: &str = r#"
+import datetime, pathlib, time
+from airflow import DAG
+from airflow.operators.python import PythonOperator
+
+def second():
+    print("the reason why")
+    while pathlib.Path("/opt/tiny/wait").exists():
+        time.sleep(0.2)
+    assert not pathlib.Path("/opt/tiny/fail").exists(), "told to fail"
+
+with DAG("tiny_dag", start_date=datetime.datetime(2020, 1, 1), schedule=None, is_paused_upon_creation=True) as dag:
+    first = PythonOperator(task_id="first", python_callable=lambda: "j-not-a-cluster", retries=0)
+    first >> PythonOperator(task_id="second", python_callable=second, retries=0)
+"#;
+
+/// A pipeline by Airflow on a host where Airflow works already.
+pub fn airflow(stack: &Stack) {
+    let spec = stack.project.read("infra/hosts.yaml") + &AIRFLOW_SPEC.replace("STACK", &stack.name);
+    stack.project.write("infra/hosts.yaml", &spec);
+    std::fs::create_dir_all(stack.project.path("templates/tiny")).expect("a writable project");
+    stack.project.write("templates/tiny/pipeline.yaml", "host: { dag: tiny_dag.py }\n");
+    stack.project.write("templates/tiny/tiny_dag.py", DAG);
+    stack.local(&["apply", "--yes"]).expect(0);
+    stack.root("inner", "mkdir -p /opt/tiny; touch /opt/tiny/wait");
+    let arguments = ["run", "--date", "2020-01-02"];
+
+    // Who follows it may go: the run goes on, and is found again.
+    let mut running =
+        Running::start(stack.project.command(None, &["--local", "pipeline", "run", "--date", "2020-01-02"]));
+    running.until("the DAG tiny_dag was paused, and is no longer");
+    running.until("2020-01-02 second: running");
+    running.kill();
+    stack.root("inner", "touch /opt/tiny/fail; rm /opt/tiny/wait");
+    let told = run(stack, &arguments).expect(1);
+    let told = told.says(&["the run of tiny failed: second", "the end of the log of second", "told to fail"]);
+    assert!(!told.err.contains("is triggered"), "{told:?}");
+
+    // It begins anew, and once it is done it is left out.
+    stack.root("inner", "rm /opt/tiny/fail");
+    let told =
+        run(stack, &arguments).expect(0).says(&["had ended, and begins anew", "second: success", "tiny is done"]);
+    let states: Vec<String> = rows(&told.out).iter().map(|row| row[..3].join(" ")).collect();
+    assert_eq!(states, ["2020-01-02 first success", "2020-01-02 second success"]);
+    run(stack, &arguments).expect(0).says(&["2020-01-02: done already"]);
+    let status = run(stack, &["status", "--json"]).expect(0).json();
+    let day = &status["days"][0];
+    assert_eq!((&day["date"], &day["run"]["state"]), (&"2020-01-02".into(), &"success".into()));
+    assert_eq!(day["jobs"]["second"]["state"], "success");
+    assert!(run(stack, &["logs", "second", "--date", "2020-01-02"]).expect(0).out.contains("the reason why\n"));
+    run(stack, &["logs", "secund"]).expect(1).says(&["task `secund` of the run", "has written nothing"]);
+    run(stack, &["logs", "second", "--date", "2019-01-01"])
+        .expect(1)
+        .says(&["no run of a job `second` for 2019-01-01"]);
+
+    // What Airflow cannot read is told with its reason.
+    stack.project.write("templates/tiny/tiny_dag.py", "import nothing_of_this_name\n");
+    stack.local(&["pipeline", "deploy", "--yes"]).expect(0);
+    run(stack, &arguments).expect(1).says(&["Airflow cannot read", "nothing_of_this_name"]);
+}
