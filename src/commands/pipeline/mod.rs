@@ -1,13 +1,19 @@
 //! `infra pipeline`.
 
+mod by_airflow;
+mod by_luigi;
+mod by_steps;
 mod choose;
+mod days;
 mod deploy;
 mod destroy;
-mod follow;
+mod heard;
 mod logs;
 mod new;
+mod on_cluster;
 mod run;
 mod status;
+mod summary;
 mod test;
 
 use clap::{Args, Subcommand};
@@ -40,7 +46,7 @@ enum Verb {
     Backfill(run::Backfill),
     /// Shows which version is deployed, and what became of the last days.
     Status(status::Status),
-    /// Prints what a job wrote.
+    /// Prints what a job or task wrote.
     Logs(logs::Logs),
     /// Makes a template to begin with.
     New(new::New),

@@ -35,6 +35,7 @@ pub use nodes::{
     NodeMarket, NodesObserved, SpotFallback,
 };
 pub use observed::EmrClusterObserved;
+pub use read::cluster_of_stack;
 pub use reasons::{ClusterEnded, explain_termination};
 pub use settings::{BootstrapAction, ClusterConfiguration, ScalingLimits, ScalingUnit};
 pub use written::{stands_for, written_request};
