@@ -4,6 +4,7 @@
 //! jobs to the cluster, one after the other. Nothing here prints.
 
 pub mod record;
+pub mod report;
 pub mod skeleton;
 pub mod stored;
 pub mod trial;

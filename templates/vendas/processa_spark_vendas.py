@@ -173,7 +173,9 @@ def work(spark, options):
         "out": totals["rows"],
         "rejected": sum(row["count"] for row in reasons),
         "rejected_by_reason": {row["MOTIVO"]: row["count"] for row in reasons},
-        "null_shares": {name: round(1 - totals[name] / float(totals["rows"]), 6) for name in LOOKED_UP if totals["rows"]},
+        "null_shares": {
+            name: round(1 - totals[name] / float(totals["rows"]), 6) for name in LOOKED_UP if totals["rows"]
+        },
         "quantity": totals["quantity"] or 0,
         # As text: a number of JSON is no decimal.
         "value": str(totals["value"] or "0.00"),

@@ -4,10 +4,9 @@ import argparse
 import json
 import sys
 
+import counting
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
-
-import counting
 
 
 def parse(argv=None):
