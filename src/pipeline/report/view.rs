@@ -29,6 +29,8 @@ pub struct View {
     span: String,
     verdicts: Vec<Verdict>,
     figures: Vec<Figure>,
+    /// The parts of bars, and their words.
+    legend: Vec<(&'static str, &'static str)>,
     chart: Option<Chart>,
     /// Instead of the chart, where there is one day.
     bar: Vec<Part>,
@@ -132,6 +134,7 @@ pub fn of(report: &Report) -> View {
         span: span(days),
         verdicts: verdicts(days, &total),
         figures: figures(days, &total, &all),
+        legend: chart::legend(&rows.iter().map(|(_, rows)| *rows).collect::<Vec<_>>()),
         chart: (days.len() > 1).then(|| chart::of_days(&rows)),
         bar: rows.first().filter(|_| days.len() == 1).map(|(_, rows)| chart::of_rows(rows)).unwrap_or_default(),
         days: days.iter().map(day_row).collect(),
