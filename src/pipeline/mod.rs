@@ -7,6 +7,7 @@ pub mod airflow;
 pub mod luigi;
 pub mod on_host;
 pub mod record;
+pub mod report;
 pub mod skeleton;
 pub mod stored;
 pub mod trial;
