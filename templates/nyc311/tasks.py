@@ -350,5 +350,5 @@ def months(first, last):
 
 
 def span(first, last):
-    """What the jobs call a range of days."""
-    return str(first) if first == last else f"{first}_{last}"
+    """What the jobs call a range of days, also one of one day: that day's own batch has its updates too."""
+    return f"{first}_{last}"
