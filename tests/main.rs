@@ -9,5 +9,6 @@ mod kinds;
 mod pipeline;
 mod preflight;
 mod rules;
+mod runs;
 mod support;
 mod tunnel;
