@@ -217,6 +217,19 @@ impl Hosts {
         facts::read(&lines).with_context(|| format!("{host}: its answer cannot be understood"))
     }
 
+    /// Runs a script on a host that is located, as root, for as long as it takes; each line that it prints is handed to
+    /// `told` as it comes. The script goes on to its end, or to its next line, where nobody waits for it any more.
+    pub async fn script(&self, host: &str, script: &str, told: impl FnMut(&str) + Send) -> anyhow::Result<()> {
+        let cell = self.session(host, PATIENCE).await?;
+        let session = cell.get().context("the connection is gone")?;
+        let ran = self.run(session, host, script, told).await;
+        if ran.is_err() {
+            // It may be the connection that failed: the next one is a new one.
+            lock(&self.shared.sessions).remove(host);
+        }
+        ran
+    }
+
     /// How often something was sent to a host and answered, so far: connections and scripts.
     pub fn round_trips(&self) -> usize {
         self.shared.round_trips.0.load(Ordering::Relaxed)

@@ -72,7 +72,8 @@ if [ -n "$paths" ]; then
     printf '%s\n' "$paths" | xargs -d '\n' sh -c 'find "$@" -maxdepth 0 -type f -printf "file\t%p\t%m\t%u\t%g\n" 2>/dev/null; sha256sum -- "$@" 2>/dev/null' find |
         sed 's/^\([0-9a-f]\{64\}\) [ *]\(.*\)/sha256\t\2\t\1/'
 fi
-units=$(of_kind service 1 | sed 's/.*\///')
+# systemd tells nothing of a unit that is a template for others.
+units=$(of_kind service 1 | sed 's/.*\///; /@\./d')
 if [ -n "$units" ] || [ -n "$(of_kind docker 1)" ]; then
     systemctl show -p Id -p LoadState -p ActiveState -p SubState -p UnitFileState -p NeedDaemonReload $units docker.service 2>/dev/null |
         awk -F = '/^Id=/ { id = $2 } /^[A-Z]/ { print "unit\t" $1 "\t" $2 } /^$/ { print "unit\t\t" }'

@@ -3,6 +3,8 @@
 //! Deploying one is a plan like any other (`stacks/pipeline.rs`, `resources/storage/pipeline.rs`). Running one hands its
 //! jobs to the cluster, one after the other. Nothing here prints.
 
+pub mod luigi;
+pub mod on_host;
 pub mod record;
 pub mod skeleton;
 pub mod stored;

@@ -139,10 +139,26 @@ pub async fn is_there(cloud: &Cloud, uri: &str) -> Result<bool> {
     Ok(first.is_some_and(|first| first == key || key.ends_with('/')))
 }
 
-/// The JSON in which a job says what it did; nothing where it said nothing that can be understood.
+/// The JSON in which a job says what it did; nothing where it said nothing that can be understood. Of a folder, as Spark
+/// writes one, the first line of its only part.
 pub async fn summary(cloud: &Cloud, uri: &str) -> Option<Value> {
     let (bucket, key) = parts(uri)?;
+    let key = if key.ends_with('/') { part(cloud, bucket, key).await? } else { key.to_owned() };
     // A summary is a courtesy: a job that completed did so without one, too.
-    let text = read(cloud, bucket, key).await.ok()??;
-    serde_json::from_slice(&text).ok()
+    let text = read(cloud, bucket, &key).await.ok()??;
+    serde_json::Deserializer::from_slice(&text).into_iter().next()?.ok()
+}
+
+async fn part(cloud: &Cloud, bucket: &str, folder: &str) -> Option<String> {
+    let prefix = format!("{folder}part-");
+    let page = cloud.clients.s3.list_objects_v2().bucket(bucket).prefix(prefix).send().await.ok()?;
+    let whole = page.contents().iter().find(|object| object.size().is_some_and(|size| size > 0))?;
+    whole.key().map(str::to_owned)
+}
+
+/// Takes away the object that says that a job is done.
+pub async fn forget(cloud: &Cloud, uri: &str) -> Result<()> {
+    let Some((bucket, key)) = parts(uri) else { return Ok(()) };
+    cloud.clients.s3.delete_object().bucket(bucket).key(key).send().await.explain("s3:DeleteObject")?;
+    Ok(())
 }

@@ -56,3 +56,9 @@ pub async fn description(cloud: &Cloud, at: &CodeFolder, pipeline: &str, version
     let bytes = read(cloud, at, &key).await?;
     serde_json::from_slice(&bytes).with_context(|| format!("s3://{}/{key} cannot be understood", at.bucket))
 }
+
+/// A file of a version as text; nothing where the version has none of that path, or it is no text.
+pub async fn text(cloud: &Cloud, at: &CodeFolder, pipeline: &str, version: &str, path: &str) -> Option<String> {
+    let bytes = read(cloud, at, &at.key(pipeline, version, path)).await.ok()?;
+    String::from_utf8(bytes.to_vec()).ok()
+}

@@ -200,6 +200,15 @@ fn pipelines(decoder: &Decoder<'_>, spec: &Spec) {
                     );
                     decoder.report(error.hint("declare the cluster"));
                 }
+                for (secret, source) in &pipeline.secrets {
+                    let message = format!(
+                        "secret `{secret}` of pipeline `{name}` has no host to be put on with `orchestrator: steps`"
+                    );
+                    let error = Diagnostic::at(&source.span, message);
+                    decoder.report(error.related(&pipeline.orchestrator.span, "it runs on no host").hint(
+                        "remove it, and have the job read it from AWS Secrets Manager; or run the pipeline by `luigi` or `airflow`",
+                    ));
+                }
                 continue;
             }
         };

@@ -43,6 +43,30 @@ pub fn unit(pipeline: &str) -> String {
     format!("pipeline-{pipeline}.service")
 }
 
+/// The unit that runs a pipeline on its host for a day of one's own; systemd has one template for all of them.
+pub fn unit_of_day(pipeline: &str, date: jiff::civil::Date) -> String {
+    format!("pipeline-{pipeline}@{date}.service")
+}
+
+fn template_unit(pipeline: &str) -> String {
+    format!("pipeline-{pipeline}@.service")
+}
+
+/// Where a pipeline's files are on its host, where luigi runs it.
+pub fn folder(pipeline: &str) -> String {
+    format!("/opt/infra/pipelines/{pipeline}")
+}
+
+/// Where the host notes what became of a pipeline's days: a file a day, one line each.
+pub fn notes(pipeline: &str) -> String {
+    format!("/var/lib/{ACCOUNT}/runs/{pipeline}")
+}
+
+/// Where a pipeline's DAG is on Airflow's host.
+pub fn dag(pipeline: &str, file: &str) -> String {
+    format!("{AIRFLOW_DAGS}/{pipeline}/{file}")
+}
+
 /// Whether something on a host is the pipeline's.
 pub(super) fn is_of(pipeline: &str, address: &Address) -> bool {
     let Some((_, name)) = address.name.split_once('/') else { return false };
@@ -51,7 +75,9 @@ pub(super) fn is_of(pipeline: &str, address: &Address) -> bool {
             .strip_prefix("pipeline:")
             .and_then(|name| name.strip_prefix(pipeline))
             .is_some_and(|rest| rest.starts_with(':')),
-        "service" => name == unit(pipeline) || name == format!("pipeline-{pipeline}.timer"),
+        "service" => [unit(pipeline), template_unit(pipeline), format!("pipeline-{pipeline}.timer")]
+            .iter()
+            .any(|own| own == name),
         _ => false,
     }
 }
@@ -119,7 +145,7 @@ impl Stack<'_> {
         placing.needs.push(link.address().clone());
         let mut before = placing.needs.clone();
 
-        let folder = format!("/opt/infra/pipelines/{name}");
+        let folder = folder(name);
         let mut checksums = String::new();
         for path in wanted.files.iter().map(|path| path.value.as_str()).chain([DESCRIPTION]) {
             let content = text_of(release, path)?;
@@ -187,6 +213,7 @@ impl Stack<'_> {
                 "path": program(name),
                 "region": self.spec.region.as_str(),
                 "checksums": CHECKSUMS,
+                "description": DESCRIPTION,
                 "command": words.join(" "),
                 "secrets": exports.collect::<Vec<_>>().join("\n"),
                 "retries": *pipeline.retries,
@@ -210,7 +237,11 @@ impl Stack<'_> {
     fn units(&mut self, placing: &Placing<'_>, needs: Vec<Address>) -> anyhow::Result<()> {
         let (name, pipeline) = (placing.name, placing.pipeline);
         let path = program(name);
-        let service = render(text!("run.service"), &json!({ "name": name, "path": path, "account": ACCOUNT }))?;
+        let service = |about: &str, argument: &str| {
+            let values =
+                json!({ "name": name, "path": path, "account": ACCOUNT, "about": about, "argument": argument });
+            render(text!("run.service"), &values)
+        };
         let unit = |content: String, running, turn, needs| Service {
             on: placing.on.clone(),
             content,
@@ -219,9 +250,12 @@ impl Stack<'_> {
             turn,
             needs,
         };
-        let resource = unit(service, false, 20, needs.clone());
-        let link =
-            self.graph.add_at(origin(&pipeline.span), format!("{}/{}", placing.host, self::unit(name)), resource);
+        let mut add = |named: String, content: String| {
+            let resource = unit(content, false, 20, needs.clone());
+            self.graph.add_at(origin(&pipeline.span), format!("{}/{named}", placing.host), resource)
+        };
+        let link = add(self::unit(name), service("", "")?);
+        add(template_unit(name), service(" for %i", " %i")?);
         if let Some(schedule) = &pipeline.schedule {
             let time = format!("{:02}:{:02}:00 {}", schedule.hour, schedule.minute, schedule.zone);
             let timer = render(text!("run.timer"), &json!({ "name": name, "time": time }))?;

@@ -1,13 +1,18 @@
 //! `infra pipeline`.
 
+mod by_airflow;
+mod by_luigi;
+mod by_steps;
 mod choose;
 mod deploy;
 mod destroy;
-mod follow;
+mod heard;
 mod logs;
 mod new;
+mod on_cluster;
 mod run;
 mod status;
+mod summary;
 mod test;
 
 use clap::{Args, Subcommand};

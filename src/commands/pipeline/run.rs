@@ -1,29 +1,23 @@
 //! `infra pipeline run` and `infra pipeline backfill`.
 
 use clap::Args;
+use engine::Inventory;
 use jiff::civil::Date;
 
 use super::{
     super::{
         Changing, Globals,
-        apply::ask,
-        run::Stops,
         session::{Scope, Session},
     },
-    choose,
-    follow::{self, Cluster, Outcome, Run as Running},
+    by_airflow, by_luigi, by_steps, choose,
 };
 use crate::{
-    cloud::Cloud,
+    cloud::{Cloud, CodeFolder},
     error::{Failure, Result},
-    pipeline::{
-        record::Records,
-        stored,
-        work::{self, Task},
-    },
+    pipeline::stored,
     resources,
     spec::{Orchestrator, nearest},
-    stacks::pipeline::{code_folder, release},
+    stacks::pipeline::{Description, code_folder, release},
     ui,
 };
 
@@ -32,12 +26,14 @@ const MOST_DAYS: i64 = 3_660;
 
 /// Runs a deployed pipeline for a day, or for each day of a range, and ends as it does.
 ///
-/// The jobs run on the stack's cluster, one after the other. Where none is up, one is started, and ended when the run
-/// is over, however it ends. A job that is done for a day already, by this version of the code with these settings, is
-/// left out: the same command again does what is left.
+/// By `steps` its jobs run on the stack's cluster, one after the other. By `luigi` its unit on the host is started and
+/// followed. Where either needs a cluster and none is up, one is started, and ended when the run is over, however it ends.
+/// By `airflow` a run of its DAG is triggered and followed, which has a cluster of its own.
 ///
-/// Ctrl-C ends the run: a cluster that it started is ended; on one that was up the step at work goes on, and the same
-/// command follows it.
+/// What is done for a day already is left out: the same command again does what is left, and follows what is at work.
+///
+/// Ctrl-C ends the run: a cluster that it started is ended, and what luigi was doing on it. Otherwise what is at work goes
+/// on, and the same command follows it. Airflow always goes on.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -117,17 +113,34 @@ enum Days {
     Range(Date, Date),
 }
 
+/// A run of a deployed version, before anything was asked of those who do it.
+pub(super) struct Ready {
+    pub session: Session,
+    /// What is there.
+    pub known: Inventory,
+    pub name: String,
+    /// The version that is deployed.
+    pub version: String,
+    /// What it says of itself.
+    pub described: Description,
+    /// Where its code is.
+    pub at: CodeFolder,
+    /// The days, the oldest first.
+    pub dates: Vec<Date>,
+    /// Settings for this run, as they were written.
+    pub settings: Vec<String>,
+    /// Whether it does also what is done.
+    pub again: bool,
+    /// Whether a day that fails leaves the others to be done.
+    pub goes_on: bool,
+    pub changing: Changing,
+}
+
 async fn go(globals: &Globals, name: Option<&str>, days: Days, how: How, goes_on: bool) -> Result {
-    let How { setting, again, changing } = how;
+    let How { setting: settings, again, changing } = how;
     let session = Session::open(globals, Scope::Cloud).await?;
     let name = choose::one(&session, name)?;
     let pipeline = &session.spec.pipelines[&name];
-    if *pipeline.orchestrator != Orchestrator::Steps {
-        let (by, place) = (pipeline.orchestrator.word(), pipeline.orchestrator.span.place());
-        return Err(Failure::new(format!("pipeline {name} is run by {by} ({place}), which this verb cannot do yet")).hint(
-            "`orchestrator: steps`, without `on`, runs its Spark jobs from here; or start it where it is: `infra ssh`",
-        ));
-    }
     let known = session.observe().await?;
     let flags = session.flags();
     let deployed = known.find::<Cloud, resources::Pipeline>(&name).and_then(|found| found.version.clone());
@@ -145,87 +158,25 @@ async fn go(globals: &Globals, name: Option<&str>, days: Days, how: How, goes_on
              {name}` deploys that"
         ));
     }
-    let settings = pairs(&setting, &work::settings(&described))?;
     let dates = dates(days, pipeline.schedule.as_ref().map(|schedule| schedule.zone.as_str()))?;
-    let mut tasks: Vec<Vec<Task>> = Vec::new();
-    for date in dates {
-        tasks.push(work::of_day(&described, &at, date, &settings)?);
+    let orchestrator = *pipeline.orchestrator;
+    if orchestrator != Orchestrator::Steps && !settings.is_empty() {
+        let by = orchestrator.word();
+        return Err(Failure::new(format!("--setting is for pipelines by `steps`: {by} has its settings on its host"))
+            .hint(format!(
+                "write it under `settings:` of pipeline `{name}`, and `infra{flags} pipeline deploy {name}`"
+            )));
     }
-    if tasks.iter().all(Vec::is_empty) {
-        return Err(Failure::new(format!("version {version} of {name} has no jobs"))
-            .hint("write some under `jobs` in the template's pipeline.yaml"));
+    let ready = Ready { session, known, name, version, described, at, dates, settings, again, goes_on, changing };
+    match orchestrator {
+        Orchestrator::Steps => Box::pin(by_steps::go(globals, ready)).await,
+        Orchestrator::Luigi => Box::pin(by_luigi::go(globals, ready)).await,
+        Orchestrator::Airflow => Box::pin(by_airflow::go(globals, ready)).await,
     }
-    let records = Records { bucket: at.bucket.clone(), pipeline: name.clone() };
-    let mut running = Running {
-        session: &session,
-        records,
-        version,
-        retries: *pipeline.retries,
-        wait: *pipeline.retry_wait,
-        again,
-        goes_on,
-        json: changing.json,
-        cluster: None,
-        done: Vec::new(),
-    };
-    let plan = running.left(&tasks).await?;
-    if plan.is_empty() {
-        running.skipped_all()?;
-        return Ok(());
-    }
-    let mut stops = Stops::listen()?;
-    let living = super::super::cluster::living(&known).map(|cluster| Cluster {
-        id: cluster.id.clone(),
-        log_uri: cluster.log_uri.clone(),
-        ours: false,
-        since: None,
-    });
-    let cluster = if let Some(cluster) = living {
-        cluster
-    } else {
-        if !changing.yes {
-            ask("Start a cluster for this run? It costs money until the run ends. Only `yes` is taken for yes:")
-                .await?;
-        }
-        match Box::pin(follow::start_cluster(globals, &changing)).await {
-            Ok(cluster) => cluster,
-            // It may have been begun, and costs money from then on.
-            Err(failure) => return Err(with(failure, Box::pin(follow::end_cluster(globals, &changing)).await)),
-        }
-    };
-    running.cluster = Some(cluster.clone());
-    let outcome = tokio::select! {
-        outcome = running.carry_out(&plan) => outcome,
-        () = stops.next() => Ok(Outcome::Stopped),
-    };
-    let ended = if cluster.ours {
-        tokio::select! {
-            ended = Box::pin(follow::end_cluster(globals, &changing)) => ended,
-            () = stops.next() => Err(Failure::cancelled(format!("stopped at once: cluster {} may still run", cluster.id))
-                .hint(format!("`infra{flags} cluster down` ends it"))),
-        }
-    } else {
-        Ok(())
-    };
-    running.summary(&cluster)?;
-    // Why the run failed is told first; a cluster that could not be ended costs money, and is told in any case.
-    match (outcome, ended) {
-        (Ok(Outcome::Done), ended) => ended,
-        (Ok(Outcome::Stopped), ended) => Err(with(running.stopped(&cluster), ended)),
-        (Err(failure), ended) => Err(with(failure, ended)),
-    }
-}
-
-fn with(mut failure: Failure, ended: Result) -> Failure {
-    if let Err(other) = ended {
-        failure.message = format!("{}\nand the cluster could not be ended: {}", failure.message, other.message);
-        failure.hints.extend(other.hints);
-    }
-    failure
 }
 
 /// `NAME=VALUE`, of settings that there are.
-fn pairs(written: &[String], known: &[&str]) -> Result<Vec<(String, String)>> {
+pub(super) fn pairs(written: &[String], known: &[&str]) -> Result<Vec<(String, String)>> {
     let mut pairs = Vec::new();
     for text in written {
         let Some((name, value)) = text.split_once('=') else {

@@ -10,7 +10,8 @@ use super::{
         Globals,
         session::{Scope, Session},
     },
-    choose, follow,
+    choose,
+    summary::{Row, table},
 };
 use crate::{
     cloud::Cloud,
@@ -76,9 +77,9 @@ impl Status {
             return Ok(());
         }
         let mut rows = Vec::new();
-        for (date, day) in &ran {
-            rows.extend(day.jobs.iter().map(|(job, ran)| follow::line(&date.to_string(), job, Some(ran))));
+        for (date, day) in ran {
+            rows.extend(day.jobs.iter().map(|(job, ran)| Row::new(date, job, Some(ran.clone()))));
         }
-        Ok(ui::print(&format!("\n{}", ui::table::render(&follow::HEADINGS, &rows)))?)
+        Ok(ui::print(&format!("\n{}", table(&rows)))?)
     }
 }

@@ -45,7 +45,7 @@ pub struct ServiceObserved {
     pub unit: String,
     /// The SHA-256 of its file; nothing where it is gone.
     pub sha256: String,
-    /// `active`, `failed`, `inactive`, …
+    /// `active`, `failed`, `inactive`, …; `template` for one that others are made of.
     pub state: String,
     /// Whether it is started when the host is.
     pub enabled: bool,
@@ -93,11 +93,16 @@ impl Resource<Cloud> for Service {
             for (unit, note) in facts.owned(Self::KIND) {
                 let (path, inputs) = note.split_once(' ').unwrap_or((note, ""));
                 let told = facts.units.get(unit).cloned().unwrap_or_default();
+                let state = match told.active {
+                    _ if unit.contains("@.") => "template".to_owned(),
+                    state if state.is_empty() => "missing".to_owned(),
+                    state => state,
+                };
                 let observed = ServiceObserved {
                     host: host.clone(),
                     unit: unit.to_owned(),
                     sha256: facts.files.get(path).map(|file| file.content.clone()).unwrap_or_default(),
-                    state: if told.active.is_empty() { "missing".to_owned() } else { told.active },
+                    state,
                     enabled: told.enabled == "enabled",
                     inputs: inputs.to_owned(),
                 };
@@ -184,10 +189,17 @@ service_put() {
     own service "$1" "$2 $3"
 }
 service_remove() {
-    systemctl disable -q --now "$1" 2>/dev/null || true
+    # Of a template, those that were made of it.
+    case $1 in
+    *@.*) systemctl stop "${1%%@*}@*" 2>/dev/null || true ;;
+    *) systemctl disable -q --now "$1" 2>/dev/null || true ;;
+    esac
     rm -f "$2"
     systemctl daemon-reload
-    systemctl reset-failed "$1" 2>/dev/null || true
+    case $1 in
+    *@.*) systemctl reset-failed "${1%%@*}@*" 2>/dev/null || true ;;
+    *) systemctl reset-failed "$1" 2>/dev/null || true ;;
+    esac
     forget service "$1"
 }
 "#;

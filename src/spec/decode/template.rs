@@ -56,7 +56,11 @@ static TASK: Object = Object {
         optional("arguments", "Arguments for the script.", Shape::List(&Shape::Loose)).also(&["args"]),
         optional("spark", "Arguments for spark-submit.", Shape::List(&Shape::Loose)),
         optional("output", "The object that is there once the job has done its work.", Shape::Text),
-        optional("summary", "The object in which the job says what it did.", Shape::Text),
+        optional(
+            "summary",
+            "The object in which the job says what it did: JSON; or a folder, ending in `/`, with one part of it.",
+            Shape::Text,
+        ),
     ],
 };
 

@@ -16,7 +16,7 @@ fn the_shipped_specs_are_valid() {
     assert_eq!(spec.buckets["lake"].name.resolve("123456789012"), "nyc311-lake-123456789012");
     assert_eq!(*spec.buckets["lake"].encryption, Encryption::Kms);
     let folders: Vec<_> = spec.buckets["lake"].folders.iter().map(|folder| folder.value.as_str()).collect();
-    assert_eq!(folders, ["raw/", "preprocessed/", "cleaned/", "cod/"]);
+    assert_eq!(folders, ["raw/", "preprocessed/", "cleaned/", "runs/", "cod/"]);
     assert!(spec.buckets["logs"].folders.is_empty());
     assert_eq!(spec.buckets["logs"].expire[0].days, 90);
     assert!(!*spec.buckets["lake"].protect);

@@ -113,6 +113,10 @@ fn pipelines() {
             "10:67: there is no bucket `lak` (did you mean `lake`?)",
         ),
     ]);
+    cluster(&[(
+        "  release: emr-5.29.0\n  master: m5.xlarge\npipeline: { p: { template: t, orchestrator: steps, bucket: lake, secrets: { t: { env: T } } } }",
+        "16:77: secret `t` of pipeline `p` has no host to be put on with `orchestrator: steps`",
+    )]);
     let host = "hosts: { h: { address: x, services: { luigi: {} } } }\npipeline: { p: { template: t, orchestrator: luigi, on: h, bucket: lake, ";
     world(&[
         (

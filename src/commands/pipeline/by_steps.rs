@@ -1,12 +1,14 @@
-//! A run while it goes on: its cluster, each job as a step that is followed, and what is told of it.
+//! A run by EMR's steps: each job as a step that is followed, and what is told of it.
 
 use std::{fmt::Write, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::super::{
-    Changing, Globals, cluster, run,
-    session::{Scope, Session},
+use super::{
+    super::{Globals, run::Stops, session::Session},
+    on_cluster::{Cluster, Outcome, verdict},
+    run::{Ready, pairs},
+    summary::{self, Row, counts},
 };
 use crate::{
     cluster::{
@@ -17,9 +19,8 @@ use crate::{
     error::{Failure, Result},
     pipeline::{
         record::{self, Day, Ran, Records},
-        work::Task,
+        work::{self, Task},
     },
-    stacks::ClusterWish,
     ui,
 };
 
@@ -28,83 +29,67 @@ const LAST_LINES: usize = 20;
 /// How often it is told that a step still runs.
 const STILL: Duration = Duration::from_mins(1);
 
-/// The cluster that a run works on.
-#[derive(Clone, Debug)]
-pub(super) struct Cluster {
-    /// `j-…`.
-    pub id: String,
-    /// Where its logs are, as EMR writes it.
-    pub log_uri: Option<String>,
-    /// Whether the run started it, and so ends it.
-    pub ours: bool,
-    /// When that was, in seconds since 1970.
-    pub since: Option<i64>,
-}
-
-/// How a run ended that did not fail.
-pub(super) enum Outcome {
-    /// All that was to do is done.
-    Done,
-    /// The user stopped it.
-    Stopped,
-}
-
 /// A run.
-pub(super) struct Run<'a> {
-    pub session: &'a Session,
-    pub records: Records,
-    pub version: String,
-    pub retries: u32,
-    pub wait: Duration,
+struct Run<'a> {
+    session: &'a Session,
+    records: Records,
+    version: String,
+    retries: u32,
+    wait: Duration,
     /// Whether it does also what is done.
-    pub again: bool,
+    again: bool,
     /// Whether a day that fails leaves the others to be done.
-    pub goes_on: bool,
-    pub json: bool,
-    pub cluster: Option<Cluster>,
-    /// What was done or left out, with its day.
-    pub done: Vec<(String, String, Option<Ran>)>,
+    goes_on: bool,
+    json: bool,
+    cluster: Option<Cluster>,
+    /// What was done or left out.
+    done: Vec<Row>,
 }
 
-/// Starts the stack's cluster, with what it waits for.
-pub(super) async fn start_cluster(globals: &Globals, changing: &Changing) -> Result<Cluster> {
-    let mut session = Session::open_to_change(globals, Scope::Cloud, "pipeline run").await?;
-    cluster::specified(&session)?;
-    session.wish(ClusterWish::Up);
-    let since = ui::time::now();
-    let known = session.observe().await?;
-    let desired = session.desired(&known).await?;
-    let plan = cluster::part(&session.plan(&desired, &known));
-    run::ensure_permitted(&plan)?;
-    if !changing.json {
-        ui::say("The run needs a cluster, and none is up: it is started.");
+/// Does what is left of the days, on a cluster.
+pub(super) async fn go(globals: &Globals, ready: Ready) -> Result {
+    let Ready { session, known, name, version, described, at, dates, settings, again, goes_on, changing } = ready;
+    let pipeline = &session.spec.pipelines[&name];
+    let settings = pairs(&settings, &work::settings(&described))?;
+    let mut tasks: Vec<Vec<Task>> = Vec::new();
+    for date in dates {
+        tasks.push(work::of_day(&described, &at, date, &settings)?);
     }
-    let known = run::carry_out(&session, &plan, &desired, known, changing).await?;
-    let found = cluster::must_live(&session, &known)?;
-    Ok(Cluster { id: found.id.clone(), log_uri: found.log_uri.clone(), ours: true, since: Some(since) })
-}
-
-/// Ends it.
-pub(super) async fn end_cluster(globals: &Globals, changing: &Changing) -> Result {
-    let mut session = Session::open_to_change(globals, Scope::Cloud, "pipeline run").await?;
-    session.wish(ClusterWish::Down);
-    let known = session.observe().await?;
-    let desired = session.desired(&known).await?;
-    let plan = cluster::part(&session.plan(&desired, &known));
-    run::ensure_permitted(&plan)?;
+    if tasks.iter().all(Vec::is_empty) {
+        return Err(Failure::new(format!("version {version} of {name} has no jobs"))
+            .hint("write some under `jobs` in the template's pipeline.yaml"));
+    }
+    let mut run = Run {
+        session: &session,
+        records: Records { bucket: at.bucket.clone(), pipeline: name.clone() },
+        version,
+        retries: *pipeline.retries,
+        wait: *pipeline.retry_wait,
+        again,
+        goes_on,
+        json: changing.json,
+        cluster: None,
+        done: Vec::new(),
+    };
+    let plan = run.left(&tasks).await?;
     if plan.is_empty() {
-        return Ok(());
+        return summary::all_done(changing.json);
     }
-    if !changing.json {
-        ui::say("\nThe run is over: the cluster that it started is ended.");
-    }
-    run::carry_out(&session, &plan, &desired, known, changing).await?;
-    Ok(())
+    let mut stops = Stops::listen()?;
+    let mut cluster = Cluster::get(globals, &changing, &session, &known).await?;
+    run.cluster = Some(cluster.clone());
+    let outcome = tokio::select! {
+        outcome = run.carry_out(&plan) => outcome,
+        () = stops.next() => Ok(Outcome::Stopped),
+    };
+    let ended = cluster.give_back(globals, &changing, &mut stops, session.flags()).await;
+    summary::show(&run.done, Some(&cluster), changing.json)?;
+    verdict(outcome, ended, || run.stopped(&cluster))
 }
 
 impl Run<'_> {
     /// What is left to do, by days. Once a job has to run, those after it that day have to, too: their input changes.
-    pub(super) async fn left(&mut self, days: &[Vec<Task>]) -> Result<Vec<Vec<Task>>> {
+    async fn left(&mut self, days: &[Vec<Task>]) -> Result<Vec<Vec<Task>>> {
         let cloud = &self.session.cloud;
         let mut left = Vec::new();
         for tasks in days {
@@ -122,38 +107,23 @@ impl Run<'_> {
                 if stale {
                     todo.push(task.clone());
                 } else {
-                    self.done.push((task.date.to_string(), task.job.clone(), None));
+                    self.done.push(Row::new(task.date, &task.job, None));
                 }
             }
             if !todo.is_empty() {
                 left.push(todo);
             }
         }
-        for (date, job, _) in &self.done {
-            self.tell(&json!({ "event": "skipped", "date": date, "job": job }), || {
-                format!("{date} {job}: done already")
-            })?;
-        }
+        summary::skipped(&self.done, self.json)?;
         Ok(left)
     }
 
-    /// Nothing was left to do.
-    pub(super) fn skipped_all(&self) -> Result {
-        self.tell(&json!({ "event": "done", "jobs": 0 }), || {
-            "Nothing is left to do, and no cluster is needed. `--again` does it all anew.".to_owned()
-        })
-    }
-
     fn tell(&self, event: &Value, words: impl FnOnce() -> String) -> Result {
-        if self.json {
-            return Ok(ui::print(&format!("{event}\n"))?);
-        }
-        ui::say(&words());
-        Ok(())
+        summary::tell(self.json, event, words)
     }
 
     /// Does it all; a failure names the job.
-    pub(super) async fn carry_out(&mut self, days: &[Vec<Task>]) -> Result<Outcome> {
+    async fn carry_out(&mut self, days: &[Vec<Task>]) -> Result<Outcome> {
         let mut failures: Vec<Failure> = Vec::new();
         for tasks in days {
             for task in tasks {
@@ -240,9 +210,9 @@ impl Run<'_> {
         self.tell(
             &json!({ "event": "ended", "date": task.date.to_string(), "job": task.job, "state": step.state, "seconds": ran.seconds,
                      "summary": ran.summary }),
-            || format!("{} {}: {}{}", task.date, task.job, step.state, rows(&ran)),
+            || format!("{} {}: {}{}", task.date, task.job, step.state, counts(&ran)),
         )?;
-        self.done.push((task.date.to_string(), task.job.clone(), Some(ran)));
+        self.done.push(Row::new(task.date, &task.job, Some(ran)));
         Ok(step)
     }
 
@@ -311,7 +281,7 @@ impl Run<'_> {
     }
 
     /// The user stopped it.
-    pub(super) fn stopped(&self, cluster: &Cluster) -> Failure {
+    fn stopped(&self, cluster: &Cluster) -> Failure {
         let failure = Failure::cancelled("stopped").hint("the same command again does what is left");
         if cluster.ours {
             return failure;
@@ -319,38 +289,4 @@ impl Run<'_> {
         let flags = self.session.flags();
         failure.hint(format!("a step that was at work goes on on cluster {}: `infra{flags} cluster steps`", cluster.id))
     }
-
-    /// What came of it, as a table.
-    pub(super) fn summary(&self, cluster: &Cluster) -> Result {
-        let took = cluster.since.map(|since| ui::time::now() - since);
-        if self.json {
-            return self
-                .tell(&json!({ "event": "done", "jobs": self.done.len(), "cluster_seconds": took }), String::new);
-        }
-        let rows: Vec<Vec<String>> = self.done.iter().map(|(date, job, ran)| line(date, job, ran.as_ref())).collect();
-        ui::print(&ui::table::render(&HEADINGS, &rows))?;
-        if let Some(took) = took {
-            ui::say(&format!("Cluster {} was up for {}, for this run alone.", cluster.id, ui::time::elapsed(took)));
-        }
-        Ok(())
-    }
-}
-
-/// The columns of a summary.
-pub(super) const HEADINGS: [&str; 8] = ["day", "job", "state", "in", "out", "duplicates", "rejected", "time"];
-
-/// A row of a summary.
-pub(super) fn line(date: &str, job: &str, ran: Option<&Ran>) -> Vec<String> {
-    let number = |name: &str| ran.and_then(|ran| ran.number(name)).map(|number| number.to_string()).unwrap_or_default();
-    let state = ran.map_or("done before", |ran| ran.state.as_str());
-    let time = ran.and_then(|ran| ran.seconds).map(ui::time::elapsed).unwrap_or_default();
-    let counted = ["in", "out", "duplicates", "rejected"].map(number);
-    [date.to_owned(), job.to_owned(), state.to_owned()].into_iter().chain(counted).chain([time]).collect()
-}
-
-/// The rows that a job says it had.
-fn rows(ran: &Ran) -> String {
-    let counts = ["in", "out", "duplicates", "rejected"];
-    let said: Vec<String> = counts.iter().filter_map(|name| Some(format!("{} {name}", ran.number(name)?))).collect();
-    if said.is_empty() { String::new() } else { format!(", rows: {}", said.join(", ")) }
 }

@@ -1,0 +1,170 @@
+//! The cluster that a run works on: the one that is up, or one of the run's own, which ends with it.
+
+use std::time::Duration;
+
+use engine::Inventory;
+
+use super::super::{
+    Changing, Globals,
+    apply::ask,
+    cluster,
+    run::{self, Stops},
+    session::{Scope, Session},
+};
+use crate::{
+    cluster::cost::{self, Cost, dollars},
+    error::{Failure, Result},
+    resources::EmrClusterObserved,
+    stacks::ClusterWish,
+    ui,
+};
+
+/// The cluster that a run works on.
+#[derive(Clone, Debug)]
+pub(super) struct Cluster {
+    /// `j-…`.
+    pub id: String,
+    /// Where its logs are, as EMR writes it.
+    pub log_uri: Option<String>,
+    /// Whether the run started it, and so ends it.
+    pub ours: bool,
+    /// When that was, in seconds since 1970.
+    since: i64,
+    /// When it was ended.
+    until: Option<i64>,
+    /// What it costs.
+    cost: Cost,
+}
+
+/// How a run ended that did not fail.
+pub(super) enum Outcome {
+    /// All that was to do is done.
+    Done,
+    /// The user stopped it.
+    Stopped,
+}
+
+impl Cluster {
+    fn of(found: &EmrClusterObserved, session: &Session, ours: bool, since: i64) -> Self {
+        let cost = cost::of_cluster(found, &session.spec.region);
+        Self { id: found.id.clone(), log_uri: found.log_uri.clone(), ours, since, until: None, cost }
+    }
+
+    /// The stack's cluster that is up, or else one that is started, once the user has agreed.
+    pub(super) async fn get(
+        globals: &Globals,
+        changing: &Changing,
+        session: &Session,
+        known: &Inventory,
+    ) -> Result<Self> {
+        if let Some(found) = cluster::living(known) {
+            return Ok(Self::of(found, session, false, ui::time::now()));
+        }
+        cluster::specified(session)?;
+        if !changing.yes {
+            ask("Start a cluster for this run? It costs money until the run ends. Only `yes` is taken for yes:")
+                .await?;
+        }
+        match Box::pin(start(globals, changing)).await {
+            Ok(cluster) => Ok(cluster),
+            // It may have been begun, and costs money from then on.
+            Err(failure) => Err(with(failure, Box::pin(end(globals, changing)).await)),
+        }
+    }
+
+    /// Ends it, where the run started it; a second Ctrl-C is not waited for.
+    pub(super) async fn give_back(
+        &mut self,
+        globals: &Globals,
+        changing: &Changing,
+        stops: &mut Stops,
+        flags: &str,
+    ) -> Result {
+        if !self.ours {
+            return Ok(());
+        }
+        let ended = tokio::select! {
+            ended = Box::pin(end(globals, changing)) => ended,
+            () = stops.next() => Err(Failure::cancelled(format!("stopped at once: cluster {} may still run", self.id))
+                .hint(format!("`infra{flags} cluster down` ends it"))),
+        };
+        self.until = Some(ui::time::now());
+        ended
+    }
+
+    /// For how long it was up for the run, in seconds; nothing where it was up already.
+    pub(super) fn seconds(&self) -> Option<i64> {
+        self.ours.then(|| self.until.unwrap_or_else(ui::time::now) - self.since)
+    }
+
+    fn time(&self) -> Option<Duration> {
+        self.seconds().map(|seconds| Duration::from_secs(seconds.try_into().unwrap_or(0)))
+    }
+
+    /// What that cost in US dollars; nothing where it was up already, or a price is not known.
+    pub(super) fn usd(&self) -> Option<String> {
+        self.cost.after(self.time()?).map(dollars)
+    }
+
+    /// What the run cost, in a sentence.
+    pub(super) fn sentence(&self) -> String {
+        match self.time() {
+            Some(time) => format!("Cluster {} was up for this run alone; it {}.", self.id, self.cost.so_far(time)),
+            None => format!("Cluster {} was up already: what it costs is not counted.", self.id),
+        }
+    }
+}
+
+/// Starts the stack's cluster, with what it waits for.
+async fn start(globals: &Globals, changing: &Changing) -> Result<Cluster> {
+    let mut session = Session::open_to_change(globals, Scope::Cloud, "pipeline run").await?;
+    cluster::specified(&session)?;
+    session.wish(ClusterWish::Up);
+    let since = ui::time::now();
+    let known = session.observe().await?;
+    let desired = session.desired(&known).await?;
+    let plan = cluster::part(&session.plan(&desired, &known));
+    run::ensure_permitted(&plan)?;
+    if !changing.json {
+        ui::say("The run needs a cluster, and none is up: it is started.");
+    }
+    let known = run::carry_out(&session, &plan, &desired, known, changing).await?;
+    let found = cluster::must_live(&session, &known)?;
+    Ok(Cluster::of(found, &session, true, since))
+}
+
+/// Ends it.
+async fn end(globals: &Globals, changing: &Changing) -> Result {
+    let mut session = Session::open_to_change(globals, Scope::Cloud, "pipeline run").await?;
+    session.wish(ClusterWish::Down);
+    let known = session.observe().await?;
+    let desired = session.desired(&known).await?;
+    let plan = cluster::part(&session.plan(&desired, &known));
+    run::ensure_permitted(&plan)?;
+    if plan.is_empty() {
+        return Ok(());
+    }
+    if !changing.json {
+        ui::say("\nThe run is over: the cluster that it started is ended.");
+    }
+    run::carry_out(&session, &plan, &desired, known, changing).await?;
+    Ok(())
+}
+
+/// How the whole run ended. Why it failed is told first; a cluster that could not be ended costs money, and is told in any
+/// case.
+pub(super) fn verdict(outcome: Result<Outcome>, ended: Result, stopped: impl FnOnce() -> Failure) -> Result {
+    match (outcome, ended) {
+        (Ok(Outcome::Done), ended) => ended,
+        (Ok(Outcome::Stopped), ended) => Err(with(stopped(), ended)),
+        (Err(failure), ended) => Err(with(failure, ended)),
+    }
+}
+
+fn with(mut failure: Failure, ended: Result) -> Failure {
+    if let Err(other) = ended {
+        failure.message = format!("{}\nand the cluster could not be ended: {}", failure.message, other.message);
+        failure.hints.extend(other.hints);
+    }
+    failure
+}

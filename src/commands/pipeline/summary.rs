@@ -1,0 +1,103 @@
+//! What came of a run, or of earlier ones: a row a task and day, alike for all orchestrators.
+
+use serde_json::{Value, json};
+
+use super::on_cluster::Cluster;
+use crate::{error::Result, pipeline::record::Ran, ui};
+
+/// The columns.
+pub(super) const HEADINGS: [&str; 8] = ["day", "task", "state", "in", "out", "duplicates", "rejected", "time"];
+/// What a job may count, by its name in the summary that it writes.
+const COUNTED: [&str; 4] = ["in", "out", "duplicates", "rejected"];
+
+/// A task of a day.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    pub date: String,
+    pub task: String,
+    /// How it ran; nothing where it was done before.
+    pub ran: Option<Ran>,
+}
+
+impl Row {
+    pub(super) fn new(date: impl ToString, task: &str, ran: Option<Ran>) -> Self {
+        Self { date: date.to_string(), task: task.to_owned(), ran }
+    }
+
+    /// It as the row of a table.
+    pub(super) fn line(&self) -> Vec<String> {
+        let ran = self.ran.as_ref();
+        let number = |name: &str| ran.and_then(|ran| ran.number(name)).map(|number| number.to_string());
+        let state = ran.map_or("done before", |ran| ran.state.as_str());
+        let time = ran.and_then(|ran| ran.seconds).map(ui::time::elapsed).unwrap_or_default();
+        let counted = COUNTED.map(|name| number(name).unwrap_or_default());
+        [self.date.clone(), self.task.clone(), state.to_owned()].into_iter().chain(counted).chain([time]).collect()
+    }
+
+    fn json(&self) -> Value {
+        let mut told = json!({
+            "date": self.date, "task": self.task,
+            "state": self.ran.as_ref().map_or("done before", |ran| ran.state.as_str()),
+            "seconds": self.ran.as_ref().and_then(|ran| ran.seconds),
+        });
+        for name in COUNTED {
+            told[name] = json!(self.ran.as_ref().and_then(|ran| ran.number(name)));
+        }
+        told
+    }
+}
+
+/// What a run did, and what it cost.
+pub(super) fn show(rows: &[Row], cluster: Option<&Cluster>, json: bool) -> Result {
+    if json {
+        let told: Vec<Value> = rows.iter().map(Row::json).collect();
+        let event = json!({
+            "event": "done", "jobs": rows.len(), "tasks": told,
+            "cluster_seconds": cluster.and_then(Cluster::seconds), "cluster_usd": cluster.and_then(Cluster::usd),
+        });
+        return tell(true, &event, String::new);
+    }
+    if !rows.is_empty() {
+        ui::print(&table(rows))?;
+    }
+    if let Some(cluster) = cluster {
+        ui::say(&cluster.sentence());
+    }
+    Ok(())
+}
+
+/// The rows under their headings.
+pub(super) fn table(rows: &[Row]) -> String {
+    ui::table::render(&HEADINGS, &rows.iter().map(Row::line).collect::<Vec<_>>())
+}
+
+/// What was done before, and is left out.
+pub(super) fn skipped(rows: &[Row], json: bool) -> Result {
+    for Row { date, task, .. } in rows {
+        let event = json!({ "event": "skipped", "date": date, "job": task });
+        tell(json, &event, || format!("{date} {task}: done already"))?;
+    }
+    Ok(())
+}
+
+/// Nothing is left to do.
+pub(super) fn all_done(json: bool) -> Result {
+    tell(json, &json!({ "event": "done", "jobs": 0 }), || {
+        "Nothing is left to do, and no cluster is needed. `--again` does it all anew.".to_owned()
+    })
+}
+
+/// Something that happened: words for people, an event for programs.
+pub(super) fn tell(json: bool, event: &Value, words: impl FnOnce() -> String) -> Result {
+    if json {
+        return Ok(ui::print(&format!("{event}\n"))?);
+    }
+    ui::say(&words());
+    Ok(())
+}
+
+/// The rows that a job says it had.
+pub(super) fn counts(ran: &Ran) -> String {
+    let said: Vec<String> = COUNTED.iter().filter_map(|name| Some(format!("{} {name}", ran.number(name)?))).collect();
+    if said.is_empty() { String::new() } else { format!(", rows: {}", said.join(", ")) }
+}
