@@ -108,7 +108,7 @@ impl Nyc311 {
     }
 }
 
-const RUN: [&str; 7] = ["pipeline", "run", "nyc311", "--date", DAY, "--yes", "--again"];
+const RUN: [&str; 6] = ["pipeline", "run", "nyc311", "--date", DAY, "--yes"];
 
 /// How often a step of that name was added.
 fn count(steps: &[(String, String)], name: &str) -> usize {

@@ -11,7 +11,7 @@ from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
-from conftest import PACKAGE, infra_local, until
+from conftest import PACKAGE, REGION, infra_local, until
 from spark import BUCKET, Steps, fill, start, submit
 from test_emr import cluster_state, wanted
 

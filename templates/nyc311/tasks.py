@@ -24,6 +24,8 @@ ALIVE = ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING"]
 ENDED = ["COMPLETED", "FAILED", "CANCELLED", "INTERRUPTED"]
 
 log = logging.getLogger("luigi-interface")
+# sodapy says by the root logger that there is no token, which gives that a handler of its own: every line came twice.
+log.propagate = False
 
 
 class nyc311(luigi.Config):
