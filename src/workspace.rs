@@ -96,6 +96,11 @@ impl Workspace {
         std::path::absolute(folder).context("the current folder cannot be told")
     }
 
+    /// Where reports of pipelines are written.
+    pub fn reports(&self) -> PathBuf {
+        self.root.join("reports")
+    }
+
     /// Where the local cloud keeps its state.
     pub fn local_cloud(&self) -> PathBuf {
         self.root.join("local")

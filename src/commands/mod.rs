@@ -12,6 +12,7 @@ mod looks;
 mod master;
 mod open;
 mod open_cluster;
+mod open_report;
 mod output;
 mod pages;
 mod pipeline;

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use super::{
     Globals, open_cluster,
     open_cluster::Wish,
-    pages,
+    open_report, pages,
     pages::Page,
     reach::{Reach, stopped},
     session::load,
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Opens a page here, through SSH: a host's (luigi's, Airflow's), or one of the cluster's (zeppelin, spark, yarn, ganglia,
-/// hdfs, livy, hue and others, as far as the cluster has them).
+/// hdfs, livy, hue and others, as far as the cluster has them), or the newest report of a pipeline.
 ///
 /// A host's page is at 127.0.0.1 and nowhere else, until Ctrl-C. A cluster's page opens in a browser with a profile of
 /// its own, through `infra tunnel`, which is opened first where it is not: no plug-in, and links between the cluster's
@@ -39,9 +39,10 @@ Examples:
   infra open airflow --no-browser --port 9090
   infra open luigi --status
   infra open spark
-  infra open zeppelin --forward")]
+  infra open zeppelin --forward
+  infra open report")]
 pub struct Open {
-    /// The page: `luigi`, `airflow`, `spark`, `yarn`, …; may be left out where the stack has only one.
+    /// The page: `luigi`, `airflow`, `spark`, `yarn`, …, or `report`; may be left out where the stack has only one.
     name: Option<String>,
     /// The host, where several have such a page.
     #[arg(long, value_name = "HOST")]
@@ -70,6 +71,13 @@ const PAUSE: Duration = Duration::from_millis(300);
 impl Open {
     pub(super) async fn run(self, globals: &Globals) -> Result {
         let Self { name, on, forward, port, no_browser, status } = self;
+        if name.as_deref() == Some(open_report::NAME) && on.is_none() {
+            if forward || port.is_some() || status {
+                return Err(Failure::new("a report is a file: it has no port and no state")
+                    .hint("`infra open report` opens it, `infra pipeline report` makes it anew"));
+            }
+            return Box::pin(open_report::open(globals, !no_browser)).await;
+        }
         if let Some(name) = name.as_ref().filter(|_| on.is_none()) {
             let (_, spec) = load(globals)?;
             if open_cluster::by_spec(&spec).iter().any(|page| page.name == name) {

@@ -6,6 +6,7 @@
 pub mod luigi;
 pub mod on_host;
 pub mod record;
+pub mod report;
 pub mod skeleton;
 pub mod stored;
 pub mod trial;

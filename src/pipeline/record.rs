@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use aws_sdk_s3::{operation::list_objects_v2::ListObjectsV2Output, primitives::ByteStream};
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::civil::Date;
@@ -20,6 +20,8 @@ use crate::cloud::{Cloud, Explain, missing_is_none};
 
 /// What S3 answers where there is no such object.
 const ABSENT: &[&str] = &["NotFound", "NoSuchKey", "NoSuchBucket", "404"];
+/// No record and no summary is larger: what claims to be one is not read into memory.
+const LARGEST: i64 = 16 * 1024 * 1024;
 /// Objects on their way at once.
 const AT_ONCE: usize = 8;
 
@@ -101,8 +103,8 @@ impl Records {
         Ok(())
     }
 
-    /// The last days that have a record, the newest first.
-    pub async fn last(&self, cloud: &Cloud, most: usize) -> Result<Vec<(Date, Day)>> {
+    /// The days that have a record, the newest first.
+    pub async fn dates(&self, cloud: &Cloud) -> Result<Vec<Date>> {
         let request = cloud.clients.s3.list_objects_v2().bucket(&self.bucket).prefix(self.folder());
         let pages = request.into_paginator().send().try_collect().await.explain("s3:ListBucket");
         let pages = missing_is_none(pages, ABSENT)?.unwrap_or_default();
@@ -111,6 +113,12 @@ impl Records {
         let dates = keys.filter_map(|key| key.strip_prefix(&folder)?.strip_suffix(".json")?.parse().ok());
         let mut dates: Vec<Date> = dates.collect();
         dates.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(dates)
+    }
+
+    /// The last days that have a record, the newest first, with it.
+    pub async fn last(&self, cloud: &Cloud, most: usize) -> Result<Vec<(Date, Day)>> {
+        let mut dates = self.dates(cloud).await?;
         dates.truncate(most);
         let reads = dates.into_iter().map(|date| async move { anyhow::Ok((date, self.day(cloud, date).await?)) });
         stream::iter(reads).buffered(AT_ONCE).try_collect().await
@@ -121,12 +129,14 @@ impl Records {
 async fn read(cloud: &Cloud, bucket: &str, key: &str) -> Result<Option<Vec<u8>>> {
     let answer = cloud.clients.s3.get_object().bucket(bucket).key(key).send().await.explain("s3:GetObject");
     let Some(answer) = missing_is_none(answer, ABSENT)? else { return Ok(None) };
+    let size = answer.content_length().unwrap_or_default();
+    ensure!(size <= LARGEST, "s3://{bucket}/{key} has {size} bytes, which is no record and no summary");
     let bytes = answer.body.collect().await.with_context(|| format!("s3://{bucket}/{key} cannot be read"))?;
     Ok(Some(bytes.into_bytes().to_vec()))
 }
 
 /// `s3://bucket/key` in its two parts.
-fn parts(uri: &str) -> Option<(&str, &str)> {
+pub fn parts(uri: &str) -> Option<(&str, &str)> {
     uri.strip_prefix("s3://")?.split_once('/')
 }
 
@@ -142,18 +152,25 @@ pub async fn is_there(cloud: &Cloud, uri: &str) -> Result<bool> {
 /// The JSON in which a job says what it did; nothing where it said nothing that can be understood. Of a folder, as Spark
 /// writes one, the first line of its only part.
 pub async fn summary(cloud: &Cloud, uri: &str) -> Option<Value> {
-    let (bucket, key) = parts(uri)?;
-    let key = if key.ends_with('/') { part(cloud, bucket, key).await? } else { key.to_owned() };
     // A summary is a courtesy: a job that completed did so without one, too.
-    let text = read(cloud, bucket, &key).await.ok()??;
+    let text = told(cloud, uri).await.ok()??;
     serde_json::Deserializer::from_slice(&text).into_iter().next()?.ok()
 }
 
-async fn part(cloud: &Cloud, bucket: &str, folder: &str) -> Option<String> {
-    let prefix = format!("{folder}part-");
-    let page = cloud.clients.s3.list_objects_v2().bucket(bucket).prefix(prefix).send().await.ok()?;
-    let whole = page.contents().iter().find(|object| object.size().is_some_and(|size| size > 0))?;
-    whole.key().map(str::to_owned)
+/// What a job wrote to say what it did; nothing where there is nothing. A folder is one that Spark wrote, with a text in
+/// its first part.
+pub async fn told(cloud: &Cloud, uri: &str) -> Result<Option<Vec<u8>>> {
+    let Some((bucket, key)) = parts(uri) else { return Ok(None) };
+    if !key.ends_with('/') {
+        return read(cloud, bucket, key).await;
+    }
+    let request = cloud.clients.s3.list_objects_v2().bucket(bucket).prefix(format!("{key}part-"));
+    let Some(page) = missing_is_none(request.send().await.explain("s3:ListBucket"), ABSENT)? else { return Ok(None) };
+    let whole = page.contents().iter().find(|object| object.size().is_some_and(|size| size > 0));
+    match whole.and_then(|part| part.key()) {
+        Some(part) => read(cloud, bucket, part).await,
+        None => Ok(None),
+    }
 }
 
 /// Takes away the object that says that a job is done.

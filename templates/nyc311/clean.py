@@ -221,8 +221,9 @@ def count(merged, names):
     result = {name: answer[name] for name in ["added", "updated", "known", "before", "before_repeated"]}
     result["repeated"] = answer["batch"] - answer["keys"]
     known = batch.where("_rank = 1").agg(*[F.count(F.col(name)).alias(name) for name in names]).first()
-    keys = float(answer["keys"] or 1)
-    result["null_shares"] = {name: round(1 - known[name] / keys, 6) for name in names if name != "problems"}
+    # Of no rows, no share is null.
+    shown = [name for name in names if name != "problems"] if answer["keys"] else []
+    result["null_shares"] = {name: round(1 - known[name] / float(answer["keys"]), 6) for name in shown}
     notes = batch.where("_before = 0").select(F.explode(F.split("problems", "; ")).alias("note"))
     by_column = notes.groupBy(F.substring_index("note", ": ", 2).alias("what")).count().collect()
     result["problems"] = {row["what"]: row["count"] for row in by_column}

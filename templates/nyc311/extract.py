@@ -7,6 +7,7 @@ left alone, so that a full load that was interrupted goes on where it was. READM
 """
 
 import argparse
+import collections
 import datetime
 import hashlib
 import json
@@ -33,6 +34,8 @@ TOKEN = "SOCRATA_APP_TOKEN"
 LARGEST_PAGE = 50_000
 LONGEST_PAUSE = 120
 TRIES = 3
+# What JSON calls what Python reads it as. Null is no value.
+TYPES = {str: "text", int: "number", float: "number", bool: "boolean", dict: "object", list: "list"}
 
 log = logging.getLogger("extract")
 
@@ -153,6 +156,15 @@ def days(first, last):
     return [first + datetime.timedelta(n) for n in range((last - first).days + 1)]
 
 
+def count_types(rows, seen):
+    """Adds to `seen`, by column, how many rows have a value of which type: what the next day can be compared with."""
+    for name in sorted(set().union(*rows)):
+        for found, count in collections.Counter([type(row[name]) for row in rows if name in row]).items():
+            if found in TYPES:
+                types = seen.setdefault(name, {})
+                types[TYPES[found]] = types.get(TYPES[found], 0) + count
+
+
 def load_day(source, raw, kind, day, again=False):
     """Loads one day, unless it is loaded; its manifest, and whether it was loaded now."""
     here = place(kind, day)
@@ -176,11 +188,12 @@ def _load(source, raw, kind, day, here):
     for name in raw.names(here):
         raw.delete(f"{here}/{name}")
     where = where_day(kind, day)
-    pages, columns, counts = [], set(), {}
+    pages, columns, types, counts = [], set(), {}, {}
     for dataset in source.datasets(kind, day):
         expected, rows_of_dataset = source.count(dataset, where), 0
         for rows in source.pages(dataset, where):
             columns.update(*rows)
+            count_types(rows, types)
             # ASCII, keys in order: the same rows give the same bytes, and no character of theirs ends a line.
             content = "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows).encode("ascii")
             name = f"page-{len(pages):05d}.json"
@@ -194,7 +207,7 @@ def _load(source, raw, kind, day, here):
         counts[dataset] = rows_of_dataset
     manifest = {
         "version": 1, "kind": kind, "day": str(day), "where": where, "datasets": counts,
-        "rows": sum(counts.values()), "columns": sorted(columns), "pages": pages,
+        "rows": sum(counts.values()), "columns": sorted(columns), "types": types, "pages": pages,
     }  # fmt: skip
     raw.write(f"{here}/{MANIFEST}", (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode())
     return manifest

@@ -53,6 +53,7 @@ def work(spark, options):
         "in": sum(manifests[one]["rows"] for one in todo),
         "out": sum(part["rows"] for part in parts),
         "by_day": {"%s %s" % one: part["rows"] for one, part in zip(todo, parts)},
+        "schema": schema(manifests.values()),
         "unknown_columns": unknown,
         "seconds": round(time.time() - started, 1),
     }
@@ -60,6 +61,21 @@ def work(spark, options):
         raise lake.Miscounted("%(in)d rows came in, %(out)d went out" % summary)
     files.write_json(lake.join(options.runs, "preprocess", lake.batch(options), lake.SUMMARY), summary)
     return summary
+
+
+def schema(manifests):
+    """Each column's type as it came, and the share of rows that have it; nothing where the extract did not count them."""
+    manifests = [manifest for manifest in manifests if "types" in manifest]
+    rows, seen = sum(manifest["rows"] for manifest in manifests), {}
+    for manifest in manifests:
+        for name, types in manifest["types"].items():
+            for kind, count in types.items():
+                counts = seen.setdefault(name, {})
+                counts[kind] = counts.get(kind, 0) + count
+    return {
+        name: {"type": " or ".join(sorted(counts)), "share": round(sum(counts.values()) / float(rows), 6)}
+        for name, counts in seen.items()
+    }
 
 
 def one_day(spark, files, options, kind, day, manifest):

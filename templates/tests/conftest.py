@@ -22,6 +22,8 @@ sys.path[:0] = [str(TEMPLATES / "nyc311"), str(TEMPLATES / "vendas"), str(HERE)]
 
 import fake_socrata  # noqa: E402
 
+import extract  # noqa: E402
+
 os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
 os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
 os.environ.pop("SPARK_HOME", None)
@@ -103,11 +105,12 @@ class Lake:
         folder = self.base / "raw" / ("updates" if kind == "updates" else "") / day.replace("-", "/")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        described, columns, rows = [], set(), 0
+        described, columns, types, rows = [], set(), {}, 0
         for number, page in enumerate(pages):
             count = page.count(b"\n") if isinstance(page, bytes) else len(page)
             if not isinstance(page, bytes):
                 columns.update(*page)
+                extract.count_types(page, types)
                 page = "".join(json.dumps(row, sort_keys=True) + "\n" for row in page).encode()
             name = f"page-{number:05d}.json"
             (folder / name).write_bytes(page)
@@ -120,6 +123,7 @@ class Lake:
             "day": day,
             "rows": rows,
             "columns": sorted(columns),
+            "types": types,
             "pages": described,
         }
         (folder / "_manifest.json").write_text(json.dumps({**manifest, **wrong}))

@@ -22,6 +22,8 @@ from pyspark.sql import types as T
 
 DONE, FAILED, REFUSED, MISCOUNTED = 0, 1, 3, 4
 MONEY = "decimal(18,2)"
+# What a sale gets from its user and product; the rest of it is never null, or the sale is rejected.
+LOOKED_UP = ["NOME", "CIDADE", "UF", "DESCRICAO"]
 
 USERS = T.StructType(
     [
@@ -159,16 +161,21 @@ def work(spark, options):
     totals = spark.read.schema(sold.schema).parquet(gold + "/vendas").agg(
         F.count(F.lit(1)).alias("rows"), F.sum("QUANTIDADE").alias("quantity"),
         F.sum("VALOR_VENDA").alias("value"), F.sum("COMISSAO").alias("commission"),
+        *[F.count(name).alias(name) for name in LOOKED_UP]
     ).first()  # fmt: skip
     reasons = (
         spark.read.schema(rejected.schema).parquet(gold + "/vendas_rejeitadas").groupBy("MOTIVO").count().collect()
     )
     summary = {
         "job": "processa_spark_vendas",
+        "batch": str(options.at.date()),
         "in": sales.count(),
         "out": totals["rows"],
         "rejected": sum(row["count"] for row in reasons),
         "rejected_by_reason": {row["MOTIVO"]: row["count"] for row in reasons},
+        "null_shares": {
+            name: round(1 - totals[name] / float(totals["rows"]), 6) for name in LOOKED_UP if totals["rows"]
+        },
         "quantity": totals["quantity"] or 0,
         # As text: a number of JSON is no decimal.
         "value": str(totals["value"] or "0.00"),

@@ -2,6 +2,7 @@
 
 mod deploy;
 mod mistakes;
+mod report;
 mod run;
 
 use std::path::Path;

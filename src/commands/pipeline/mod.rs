@@ -10,12 +10,15 @@ mod heard;
 mod logs;
 mod new;
 mod on_cluster;
+mod report;
 mod run;
 mod status;
 mod summary;
 mod test;
 
 use clap::{Args, Subcommand};
+
+pub(super) use report::{newest, write_newest};
 
 use super::Globals;
 use crate::error::Result;
@@ -28,6 +31,7 @@ Examples:
   infra pipeline run --date 2026-11-23
   infra pipeline status
   infra pipeline logs clean
+  infra pipeline report
   infra pipeline deploy --version 1a2b3c4d5e6f   back to an earlier version
   infra pipeline destroy nyc311")]
 pub struct Pipeline {
@@ -47,6 +51,8 @@ enum Verb {
     Status(status::Status),
     /// Prints what a job wrote.
     Logs(logs::Logs),
+    /// Writes a page about a pipeline's days: rows, null rates, what was rejected, changes of the schema.
+    Report(report::Report),
     /// Makes a template to begin with.
     New(new::New),
     /// Runs a template's own tests on this machine.
@@ -64,6 +70,7 @@ impl Pipeline {
             Verb::Backfill(verb) => Box::pin(verb.run(globals)).await,
             Verb::Status(verb) => Box::pin(verb.run(globals)).await,
             Verb::Logs(verb) => Box::pin(verb.run(globals)).await,
+            Verb::Report(verb) => Box::pin(verb.run(globals)).await,
             Verb::New(verb) => verb.run(globals),
             Verb::Test(verb) => Box::pin(verb.run(globals)).await,
             Verb::Destroy(verb) => Box::pin(verb.run(globals)).await,

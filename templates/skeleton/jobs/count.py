@@ -4,9 +4,9 @@ import argparse
 import json
 import sys
 
-from pyspark.sql import SparkSession
-
 import counting
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 
 def parse(argv=None):
@@ -26,7 +26,10 @@ def main(argv=None):
         result = counting.counted(rows, options.minimum).cache()
         # The marker _SUCCESS is written last: half a day is never taken for a whole one.
         result.coalesce(1).write.mode("overwrite").parquet(options.target)
-        summary = {"job": "count", "in": rows.count(), "out": result.count()}
+        # Every row is counted or left out: in = out + rejected. What else is told is shown as it is.
+        rows_in, rows_out = rows.count(), result.agg(F.sum("times")).first()[0] or 0
+        summary = {"job": "count", "in": rows_in, "out": rows_out, "rejected": rows_in - rows_out}
+        summary["names"] = result.count()
         print(json.dumps(summary, sort_keys=True))
         if options.summary:
             text = spark.createDataFrame([(json.dumps(summary, sort_keys=True),)], ["value"])

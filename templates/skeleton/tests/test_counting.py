@@ -3,9 +3,8 @@
 import pathlib
 import unittest
 
-from pyspark.sql import SparkSession
-
 import counting
+from pyspark.sql import SparkSession
 
 SAMPLE = pathlib.Path(__file__).resolve().parents[1] / "sample"
 
