@@ -81,7 +81,9 @@ def test_a_broken_question_harms_nobody(packet):
 class TestMetadata:
     """Who asks is known by the address that it asks from; without a token nothing is told."""
 
-    KNOWN = Metadata("111122223333", "us-west-2a", "t3.micro", "ami-1", "arn:aws:iam::111122223333:instance-profile/w", "work")
+    KNOWN = Metadata(
+        "111122223333", "us-west-2a", "t3.micro", "ami-1", "arn:aws:iam::111122223333:instance-profile/w", "work"
+    )
     TTL = {"x-aws-ec2-metadata-token-ttl-seconds": "60"}
 
     def service(self, **changed) -> metadata.Service:
@@ -106,7 +108,9 @@ class TestMetadata:
         assert service.answer("10.0.0.4", "GET", roles, token) == (200, "work")
         status, text = service.answer("10.0.0.4", "GET", roles + "work", token)
         given = json.loads(text)
-        assert status == 200 and given["AccessKeyId"] == "111122223333" and given["Token"] and given["Code"] == "Success"
+        assert (
+            status == 200 and given["AccessKeyId"] == "111122223333" and given["Token"] and given["Code"] == "Success"
+        )
         assert datetime.fromisoformat(given["Expiration"].replace("Z", "+00:00")) > datetime.now(timezone.utc)
         assert service.answer("10.0.0.4", "GET", "/latest/meta-data/instance-id", token) == (200, "i-1")
         assert service.answer("10.0.0.4", "GET", "/latest/meta-data/public-ipv4", token) == (200, "198.18.0.1")
@@ -142,7 +146,10 @@ class TestMetadata:
         assert service.answer("10.0.1.4", "GET", "/latest/meta-data/instance-id", self.token(service))[0] == 401
         older = self.service(needs_token=False)
         assert older.answer("10.0.0.4", "GET", "/latest/meta-data/instance-id", {}) == (200, "i-1")
-        assert older.answer("10.0.0.4", "GET", "/latest/meta-data/instance-id", {"x-aws-ec2-metadata-token": "x"})[0] == 401
+        assert (
+            older.answer("10.0.0.4", "GET", "/latest/meta-data/instance-id", {"x-aws-ec2-metadata-token": "x"})[0]
+            == 401
+        )
         assert self.service(is_on=False).answer("10.0.0.4", "PUT", "/latest/api/token", self.TTL)[0] == 403
 
 

@@ -256,7 +256,9 @@ def main() -> int:
         return 1
     for dataset, rows in made(options.first, options.days, options.a_day).items():
         socrata.load(dataset, rows)
-    print(json.dumps({"url": socrata.url, "rows": {name: len(rows) for name, rows in socrata.data.items()}}), flush=True)
+    print(
+        json.dumps({"url": socrata.url, "rows": {name: len(rows) for name, rows in socrata.data.items()}}), flush=True
+    )
     ended.wait()
     socrata.close()
     return 0

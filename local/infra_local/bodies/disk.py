@@ -103,7 +103,10 @@ class Disk:
         pairs = [("http_proxy", _PROXY), ("https_proxy", _PROXY), ("no_proxy", ",".join(direct))]
         pairs += [(name.upper(), value) for name, value in pairs]
         # AWS is the local cloud, for every program that asks AWS. A busy machine answers later than Amazon's.
-        pairs += [("AWS_ENDPOINT_URL", f"http://{SERVICES}:{machine.cloud}"), ("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "5")]
+        pairs += [
+            ("AWS_ENDPOINT_URL", f"http://{SERVICES}:{machine.cloud}"),
+            ("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "5"),
+        ]
         if machine.bundle:
             self.write("etc/ssl/certs/ca-certificates.crt", machine.bundle)
             for number, certificate in enumerate(machine.authorities):

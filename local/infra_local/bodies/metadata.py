@@ -55,7 +55,13 @@ class Service:
             answer = f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {kind}\r\nConnection: close\r\n"
             writer.write(f"{answer}Content-Length: {len(text.encode())}\r\n\r\n{text}".encode())
             await writer.drain()
-        except (OSError, ValueError, asyncio.TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+        except (
+            OSError,
+            ValueError,
+            asyncio.TimeoutError,
+            asyncio.IncompleteReadError,
+            asyncio.LimitOverrunError,
+        ) as error:
             log.debug("metadata: %s", error)
         finally:
             with contextlib.suppress(OSError):
