@@ -57,12 +57,31 @@ struct Name {
     text: String,
 }
 
-/// Rows that are not known to be anywhere else, for a bar of what came in.
+/// What a bar shows: where the rows are that came in. Where not all jobs have told yet, the rest is on its way.
 fn parts_of(rows: &Rows) -> [(&'static str, u64); 4] {
     let gone = rows.gone.unwrap_or_default();
     let known = gone.saturating_add(rows.duplicates).saturating_add(rows.rejected);
-    let open = rows.come.unwrap_or_default().saturating_sub(known);
-    [("out", gone), ("duplicates", rows.duplicates), ("rejected", rows.rejected), ("open", open)]
+    let rest = rows.come.unwrap_or_default().saturating_sub(known);
+    let open = if rows.gone.is_some() { "open" } else { "pending" };
+    [("out", gone), ("duplicates", rows.duplicates), ("rejected", rows.rejected), (open, rest)]
+}
+
+/// The parts that there are in any of the bars, with their words.
+pub fn legend(all: &[Rows]) -> Vec<(&'static str, &'static str)> {
+    const WORDS: [(&str, &str); 5] = [
+        ("out", "out"),
+        ("duplicates", "duplicates"),
+        ("rejected", "rejected"),
+        ("open", "unaccounted for"),
+        ("pending", "on its way, or lost with a job that failed"),
+    ];
+    let there = |class: &str| all.iter().flat_map(parts_of).any(|(found, count)| found == class && count > 0);
+    WORDS
+        .into_iter()
+        .enumerate()
+        .filter(|(place, (class, _))| *place < 3 || there(class))
+        .map(|(_, word)| word)
+        .collect()
 }
 
 /// All rows that a bar shows.
@@ -214,6 +233,11 @@ mod tests {
         let parts: Vec<_> = of_rows(&rows).iter().map(|part| (part.class, part.at, part.length)).collect();
         assert_eq!(parts, [("out", 0, 800), ("rejected", 800, 100), ("open", 900, 100)]);
         assert_eq!(of_rows(&Rows::default()), []);
+        let unknown = Rows { gone: None, ..rows };
+        let classes = |rows: &Rows| of_rows(rows).iter().map(|part| part.class).collect::<Vec<_>>();
+        assert_eq!(classes(&unknown), ["rejected", "pending"]);
+        assert_eq!(legend(&[rows, unknown]).len(), 5);
+        assert_eq!(legend(&[]).iter().map(|(class, _)| *class).collect::<Vec<_>>(), ["out", "duplicates", "rejected"]);
     }
 
     #[test]

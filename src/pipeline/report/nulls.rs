@@ -24,6 +24,8 @@ pub struct Nulls {
     pub columns: Vec<Null>,
     /// So many more there are.
     pub more: usize,
+    /// Columns that have a value in every row, as on the day before.
+    pub full: Vec<String>,
     /// Columns that are left out.
     pub dropped: Vec<String>,
     /// Whether there is a line for some column.
@@ -57,13 +59,15 @@ fn of_job(days: &[&Day], name: &str) -> Option<Nulls> {
     let told: Vec<(jiff::civil::Date, Summary)> =
         days.iter().filter_map(told).filter(|(_, summary)| !summary.null_shares.is_empty()).collect();
     let (date, last) = told.last()?;
-    let mut columns: Vec<(&String, f64)> = last.null_shares.iter().map(|(column, share)| (column, *share)).collect();
+    let before = |column: &String| told.iter().rev().nth(1).and_then(|(_, day)| day.null_shares.get(column)).copied();
+    let all = last.null_shares.iter().map(|(column, share)| (column, *share));
+    let (full, mut columns): (Vec<_>, Vec<_>) =
+        all.partition(|(column, share)| *share == 0.0 && before(column).unwrap_or_default() == 0.0);
     columns.sort_by(|(one, a), (other, b)| b.total_cmp(a).then_with(|| one.cmp(other)));
     let more = columns.len().saturating_sub(MOST);
     let column = |(column, now): (&String, f64)| {
         let shares: Vec<f64> = told.iter().filter_map(|(_, day)| day.null_shares.get(column).copied()).collect();
-        let before = told.iter().rev().nth(1).and_then(|(_, day)| day.null_shares.get(column));
-        let change = before.map(|before| now - before).filter(|change| change.abs() >= 0.0005);
+        let change = before(column).map(|before| now - before).filter(|change| change.abs() >= 0.0005);
         Null {
             column: shown(column),
             share: share(now),
@@ -80,6 +84,7 @@ fn of_job(days: &[&Day], name: &str) -> Option<Nulls> {
         lines: columns.iter().any(|column| column.line.is_some()),
         columns,
         more,
+        full: full.into_iter().take(MOST).map(|(column, _)| shown(column)).collect(),
         dropped: last.dropped_columns.iter().take(MOST).map(|column| shown(column)).collect(),
     })
 }

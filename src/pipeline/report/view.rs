@@ -29,6 +29,8 @@ pub struct View {
     span: String,
     verdicts: Vec<Verdict>,
     figures: Vec<Figure>,
+    /// The parts of bars, and their words.
+    legend: Vec<(&'static str, &'static str)>,
     chart: Option<Chart>,
     /// Instead of the chart, where there is one day.
     bar: Vec<Part>,
@@ -131,7 +133,8 @@ pub fn of(report: &Report) -> View {
         made: report.made.clone(),
         span: span(days),
         verdicts: verdicts(days, &total),
-        figures: figures(days, &total, &all),
+        figures: figures(days, &total, (tells_columns > 1).then_some(all.as_slice())),
+        legend: chart::legend(&rows.iter().map(|(_, rows)| *rows).collect::<Vec<_>>()),
         chart: (days.len() > 1).then(|| chart::of_days(&rows)),
         bar: rows.first().filter(|_| days.len() == 1).map(|(_, rows)| chart::of_rows(rows)).unwrap_or_default(),
         days: days.iter().map(day_row).collect(),
@@ -220,14 +223,14 @@ fn verdicts(days: &[Day], total: &Rows) -> Vec<Verdict> {
     verdicts
 }
 
-fn figures(days: &[Day], total: &Rows, changes: &[Change]) -> Vec<Figure> {
+fn figures(days: &[Day], total: &Rows, changes: Option<&[Change]>) -> Vec<Figure> {
     let come = total.come.unwrap_or_default();
     let of_come = |count: u64| if come == 0 { String::new() } else { part(count, come) };
     let known = |count: Option<u64>| count.map_or_else(|| "–".into(), number);
     let done = days.iter().filter(|day| day.state() == State::Done).count() as u64;
     let lost: i128 = days.iter().filter_map(|day| day.rows().unaccounted()).sum();
-    let often = changes.iter().filter(|change| !change.is_rare()).count() as u64;
-    let rare = changes.len() as u64 - often;
+    let often = changes.map(|changes| changes.iter().filter(|change| !change.is_rare()).count() as u64);
+    let rare = changes.map_or(0, <[Change]>::len) as u64 - often.unwrap_or_default();
     let figure = |name, value, note, class| Figure { name, value, note, class, bad: false };
     vec![
         figure(
@@ -242,8 +245,8 @@ fn figures(days: &[Day], total: &Rows, changes: &[Change]) -> Vec<Figure> {
         Figure { bad: lost != 0, ..figure("unaccounted", number(lost), "in − out − the others".into(), "open") },
         figure(
             "schema changes",
-            number(often),
-            if rare == 0 { String::new() } else { format!("and {} in rare columns", number(rare)) },
+            known(often),
+            if rare == 0 { String::new() } else { format!("and {} rare", number(rare)) },
             "",
         ),
     ]
