@@ -163,6 +163,11 @@ if ! is_active && noted && [ "$ended" = - ] && unit=$timers && is_active && [ "$
 else
     unit={unit}
 fi
+# The last run that the journal has of the unit.
+last() {{
+    journalctl -q "_SYSTEMD_UNIT=$unit" -n 1 -o verbose --output-fields=_SYSTEMD_INVOCATION_ID |
+        sed -n 's/^ *_SYSTEMD_INVOCATION_ID=//p'
+}}
 # What systemd knows of one that failed; of one that did not it knows nothing any more.
 over() {{
     printf over
@@ -182,8 +187,8 @@ else
     [ "$version" ] || {{ tell missing ''; return 0; }}
     [ "$version" = {version} ] || {{ tell other "$version"; return 0; }}
     systemctl reset-failed "$unit" 2>/dev/null
-    journalctl -q -n 1 -o cat --cursor-file="$work/cursor" >/dev/null
-    match=_SYSTEMD_UNIT=$unit
+    match=
+    before=" - $(field InvocationID) $(last) "
     tell started ''
 fi
 # It is systemd that runs the unit: who waits for it here can be ended without any harm to it.
@@ -191,7 +196,14 @@ fi
 while :; do
     ended=
     [ ! -s "$work/ended" ] || {{ ended=1; journalctl --sync 2>/dev/null; }}
-    journalctl -q --all -o json --output-fields=MESSAGE --cursor-file="$work/cursor" "$match"
+    # By the run and not by the unit and a place in the journal: after a place that is no match itself, journalctl
+    # leaves out the first match.
+    if [ -z "$match" ]; then
+        run=$(field InvocationID)
+        [ -n "$run" ] || [ -z "$ended" ] || run=$(last)
+        case $before in *" ${{run:--}} "*) ;; *) match=_SYSTEMD_INVOCATION_ID=$run ;; esac
+    fi
+    [ -z "$match" ] || journalctl -q --all -o json --output-fields=MESSAGE --cursor-file="$work/cursor" "$match"
     [ -z "$ended" ] || break
     tell still ''
     sleep 1

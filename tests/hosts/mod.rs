@@ -11,6 +11,7 @@ mod parts;
 mod passwords;
 mod pipelines;
 mod reaper;
+mod runs;
 mod secrets;
 mod servers;
 mod services;

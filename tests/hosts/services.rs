@@ -167,6 +167,7 @@ END
 airflow dags reserialize >/dev/null 2>&1",
     );
     assert!(stack.root("inner", "airflow dags list -o plain 2>/dev/null").contains("noted"));
+    super::runs::airflow(&stack);
     // Both services come back after a crash.
     for unit in ["airflow-scheduler", "airflow-webserver"] {
         stack.root("inner", &format!("systemctl kill -s KILL {unit}"));

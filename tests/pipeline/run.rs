@@ -2,7 +2,7 @@
 //!
 //! Each test has a cloud of its own: what it makes fail is the next step of any stack. Stock moto's steps never end.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Daily;
 use crate::support::{
@@ -69,7 +69,11 @@ fn rows(run: &Run) -> Vec<Vec<String>> {
 fn strict_a_run_has_a_cluster_of_its_own_and_the_same_again_does_nothing() {
     let ready = deployed();
     ready.made(DATE);
-    let run = ready.run(DATE).expect(0).says(&["none is up: it is started", "the cluster that it started is ended"]);
+    let run = ready.run(DATE).expect(0).says(&[
+        "none is up: it is started",
+        "the cluster that it started is ended",
+        "was up for this run alone; it has cost about 0.",
+    ]);
     let told = rows(&run);
     assert_eq!(told[0][..3], [DATE, "extract", "COMPLETED"]);
     assert_eq!(told[1][..7], [DATE, "clean", "COMPLETED", "10", "7", "2", "1"]);
@@ -90,8 +94,14 @@ fn strict_a_run_has_a_cluster_of_its_own_and_the_same_again_does_nothing() {
     // Another setting is another run; so is `--again`.
     let run = ready.pipeline(&["run", "--yes", "--date", DATE, "--setting", "rows=11"]).expect(0);
     assert_eq!(rows(&run).len(), 2, "{run:?}");
-    let run = ready.pipeline(&["run", "--yes", "--date", DATE, "--again", "--setting", "rows=11"]).expect(0);
-    assert_eq!(rows(&run).len(), 2, "{run:?}");
+    let run = ready.pipeline(&["run", "--yes", "--date", DATE, "--again", "--setting", "rows=11", "--json"]).expect(0);
+    let done: Value = serde_json::from_str(run.out.lines().last().expect("events")).expect("an event is JSON");
+    assert_eq!(
+        done["tasks"][1],
+        json!({ "date": DATE, "task": "clean", "state": "COMPLETED", "in": 10, "out": 7,
+        "duplicates": 2, "rejected": 1, "seconds": done["tasks"][1]["seconds"] })
+    );
+    assert!(done["clusters"][0]["usd"].as_str().is_some_and(|usd| usd.starts_with("0.")), "{done}");
     assert!(ready.clusters().iter().all(|state| state == "TERMINATED"));
 }
 
@@ -100,7 +110,7 @@ fn strict_steps_are_what_the_template_says() {
     let ready = deployed();
     ready.daily.local(&["cluster", "up", "--yes"]).expect(0);
     ready.made(DATE);
-    ready.run(DATE).expect(0);
+    ready.run(DATE).expect(0).says(&["was up already: what it costs is not counted"]);
     assert_eq!(ready.clusters(), ["WAITING"], "a cluster that was up stays up");
     let id = ready.daily.aws().text("emr list-clusters --query Clusters[0].Id");
     let steps = ready.daily.aws().run(&format!("emr list-steps --cluster-id {id} --query Steps[].Config.Args"));
@@ -207,4 +217,31 @@ fn strict_what_cannot_be_run_is_refused_before_anything_costs_money() {
     daily.local(&["pipeline", "logs", "clean"]).expect(1).says(&["no run of a job `clean`"]);
     let clusters = daily.aws().run("emr list-clusters --query Clusters");
     assert_eq!(clusters, json!([]));
+}
+
+/// The same pipeline by luigi, on a host that has no body here: what can be told without it.
+#[test]
+fn strict_by_luigi_a_day_whose_outputs_are_there_needs_no_host() {
+    let server = Server::start(&["--memory", "--speed", "instant"]);
+    let daily = Daily::at(&server.endpoint);
+    daily.project.edit("infra/daily.yaml", "    orchestrator: steps\n", "    orchestrator: luigi\n    on: work\n");
+    let host = "keys: { admin: { generate: true } }\nhosts:\n  work: { subnet: public, type: t2.micro, image: \
+                ubuntu-22.04, disk: 8GiB, services: { luigi: {} } }\n";
+    daily.project.write("infra/daily.yaml", &(daily.project.read("infra/daily.yaml") + host));
+    let manifest = daily.project.read("templates/daily/pipeline.yaml") + "host: { command: [luigi] }\n";
+    daily.project.write("templates/daily/pipeline.yaml", &manifest);
+    daily.local(&["apply", "--yes"]).expect(0);
+    let ready = Ready { server, daily };
+    ready.made(DATE);
+    let run = ready.run(DATE).expect(0).says(&["clean: done already", "Nothing is left to do"]);
+    assert_eq!(run.out, "");
+    // A day that is not done needs the host, and is refused before anything costs money.
+    let range = ["run", "--yes", "--from", DATE, "--to", "2020-01-03"];
+    ready.pipeline(&range).expect(1).says(&["02 clean: done already", "hosts have no bodies", "local up --hosts"]);
+    ready.pipeline(&["run", "--yes", "--setting", "rows=1"]).expect(1).says(&["--setting is for pipelines by `steps`"]);
+    assert!(ready.clusters().is_empty());
+    // It says so where it cannot ask the host, and tells what it can.
+    let status = ready.pipeline(&["status", "--json"]).expect(0).json();
+    assert_eq!((&status["orchestrator"], &status["days"]), (&json!("luigi"), &json!([])));
+    assert!(status["host_silent"].as_str().is_some_and(|why| why.contains("no bodies")), "{status}");
 }

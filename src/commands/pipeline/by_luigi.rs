@@ -130,7 +130,7 @@ pub(super) async fn go(globals: &Globals, ready: Ready) -> Result {
         ended = cluster.give_back(globals, &changing, &mut stops, session.flags()).await;
         run.cluster = Some(cluster);
     }
-    summary::show(&run.rows, run.cluster.as_ref(), changing.json)?;
+    summary::show(&run.rows, run.cluster.as_slice(), changing.json)?;
     verdict(outcome, ended, || run.stopped())
 }
 
@@ -142,7 +142,7 @@ async fn is_done(session: &Session, day: &Day) -> Result<bool> {
             return Ok(false);
         }
     }
-    Ok(!outputs.is_empty() && outputs.len() == day.jobs.len())
+    Ok(!outputs.is_empty())
 }
 
 /// Asks a host what it has of a pipeline.
@@ -214,16 +214,8 @@ impl Run<'_> {
             })?;
             failures.push(failure);
         }
-        let more = failures.len().saturating_sub(1);
-        match failures.into_iter().next() {
-            None => Ok(Outcome::Done),
-            Some(mut first) => {
-                if more > 0 {
-                    let _ = write!(first.message, "\nand {more} more of the days failed");
-                }
-                Err(first)
-            }
-        }
+        summary::first_of(failures)?;
+        Ok(Outcome::Done)
     }
 
     /// One day, from its unit's start to its end, and what is noted of it.

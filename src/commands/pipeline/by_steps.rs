@@ -83,7 +83,7 @@ pub(super) async fn go(globals: &Globals, ready: Ready) -> Result {
         () = stops.next() => Ok(Outcome::Stopped),
     };
     let ended = cluster.give_back(globals, &changing, &mut stops, session.flags()).await;
-    summary::show(&run.done, Some(&cluster), changing.json)?;
+    summary::show(&run.done, std::slice::from_ref(&cluster), changing.json)?;
     verdict(outcome, ended, || run.stopped(&cluster))
 }
 
@@ -139,15 +139,8 @@ impl Run<'_> {
                 }
             }
         }
-        let more = failures.len().saturating_sub(1);
-        match failures.into_iter().next() {
-            None => Ok(Outcome::Done),
-            Some(mut first) if more > 0 => {
-                let _ = write!(first.message, "\nand {more} more of the days failed");
-                Err(first)
-            }
-            Some(first) => Err(first),
-        }
+        summary::first_of(failures)?;
+        Ok(Outcome::Done)
     }
 
     /// One job of a day, tried as often as the spec says.

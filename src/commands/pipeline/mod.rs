@@ -4,6 +4,7 @@ mod by_airflow;
 mod by_luigi;
 mod by_steps;
 mod choose;
+mod days;
 mod deploy;
 mod destroy;
 mod heard;
@@ -49,7 +50,7 @@ enum Verb {
     Backfill(run::Backfill),
     /// Shows which version is deployed, and what became of the last days.
     Status(status::Status),
-    /// Prints what a job wrote.
+    /// Prints what a job or task wrote.
     Logs(logs::Logs),
     /// Writes a page about a pipeline's days: rows, null rates, what was rejected, changes of the schema.
     Report(report::Report),

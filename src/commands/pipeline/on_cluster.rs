@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use engine::Inventory;
+use serde_json::{Value, json};
 
 use super::super::{
     Changing, Globals,
@@ -50,6 +51,11 @@ impl Cluster {
         Self { id: found.id.clone(), log_uri: found.log_uri.clone(), ours, since, until: None, cost }
     }
 
+    /// A cluster that a run of Airflow's made and ended.
+    pub(super) fn that_was(found: &EmrClusterObserved, session: &Session, ended: Option<i64>) -> Option<Self> {
+        Some(Self { until: ended, ..Self::of(found, session, true, found.created?) })
+    }
+
     /// The stack's cluster that is up, or else one that is started, once the user has agreed.
     pub(super) async fn get(
         globals: &Globals,
@@ -92,18 +98,18 @@ impl Cluster {
         ended
     }
 
-    /// For how long it was up for the run, in seconds; nothing where it was up already.
-    pub(super) fn seconds(&self) -> Option<i64> {
-        self.ours.then(|| self.until.unwrap_or_else(ui::time::now) - self.since)
-    }
-
+    /// For how long it was up for the run; nothing where it was up already.
     fn time(&self) -> Option<Duration> {
-        self.seconds().map(|seconds| Duration::from_secs(seconds.try_into().unwrap_or(0)))
+        let seconds = self.until.unwrap_or_else(ui::time::now) - self.since;
+        self.ours.then(|| Duration::from_secs(seconds.try_into().unwrap_or(0)))
     }
 
-    /// What that cost in US dollars; nothing where it was up already, or a price is not known.
-    pub(super) fn usd(&self) -> Option<String> {
-        self.cost.after(self.time()?).map(dollars)
+    /// For programs: its id, for how many seconds it was up for the run, and what that cost in US dollars; both null
+    /// where it was up already.
+    pub(super) fn json(&self) -> Value {
+        let time = self.time();
+        let usd = time.and_then(|time| self.cost.after(time)).map(dollars);
+        json!({ "cluster": self.id, "seconds": time.map(|time| time.as_secs()), "usd": usd })
     }
 
     /// What the run cost, in a sentence.

@@ -10,19 +10,24 @@ use super::{
         Globals,
         session::{Scope, Session},
     },
+    by_airflow::OnHost,
     choose,
-    summary::{Row, table},
+    days::{self, Day, Deployed},
+    summary::table,
 };
 use crate::{
     cloud::Cloud,
     error::Result,
-    pipeline::record::Records,
+    pipeline::{on_host::Look, record::Records, stored},
     resources,
+    spec::Orchestrator,
     stacks::pipeline::{code_folder, release},
     ui,
 };
 
-/// Shows which version is deployed, and what became of the last days.
+/// Shows which version is deployed, and what became of the last days, by task.
+///
+/// By `luigi` and `airflow` the host is asked, too: what is at work there, also where nobody follows it.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  infra pipeline status\n  infra pipeline status nyc311 --days 30 --json")]
 pub(super) struct Status {
@@ -48,12 +53,30 @@ impl Status {
         let deployed = found.and_then(|found| found.version.clone());
         let history = found.map(|found| found.history.clone()).unwrap_or_default();
         let in_folder = release(&session.spec, &name, pipeline, account)?.version;
-        let records = Records { bucket: code_folder(&session.spec, pipeline, account).bucket, pipeline: name.clone() };
-        let ran = records.last(&session.cloud, days).await?;
+        let at = code_folder(&session.spec, pipeline, account);
+        let records = Records { bucket: at.bucket.clone(), pipeline: name.clone() };
+        let noted = days::noted(&session.cloud, &records, days).await?;
+        let (ran, look, silent) = match *pipeline.orchestrator {
+            Orchestrator::Steps => (noted, Look::default(), None),
+            Orchestrator::Luigi => {
+                let described = match &deployed {
+                    Some(version) => Some(stored::description(&session.cloud, &at, &name, version).await?),
+                    None => None,
+                };
+                let deployed = described.map(|described| Deployed { described, at });
+                days::by_luigi(globals, &session, &name, deployed.as_ref(), noted, days).await?
+            }
+            Orchestrator::Airflow => match of_airflow(globals, &session, &name, days).await {
+                Ok(runs) => (with_jobs(runs, noted), Look::default(), None),
+                Err(failure) => (noted, Look::default(), Some(failure.message)),
+            },
+        };
         if json {
-            let days: Vec<_> =
-                ran.iter().map(|(date, day)| json!({ "date": date.to_string(), "jobs": day.jobs })).collect();
-            let told = json!({ "pipeline": name, "deployed": deployed, "in_folder": in_folder, "history": history, "days": days });
+            let days: Vec<_> = ran.iter().map(Day::json).collect();
+            let told = json!({
+                "pipeline": name, "orchestrator": pipeline.orchestrator.word(), "deployed": deployed,
+                "in_folder": in_folder, "history": history, "next": look.next, "days": days, "host_silent": silent,
+            });
             return Ok(ui::print(&format!("{told:#}\n"))?);
         }
         let flags = session.flags();
@@ -69,17 +92,34 @@ impl Status {
             let _ = writeln!(told, "earlier   {}", before.join(", "));
         }
         if let Some(schedule) = &pipeline.schedule {
-            let _ = writeln!(told, "schedule  {}", schedule.value);
+            let next = look.next.as_ref().map(|next| format!("; next at {next}")).unwrap_or_default();
+            let _ = writeln!(told, "schedule  {}{next}", schedule.value);
         }
         ui::print(&told)?;
+        if let Some(silent) = silent {
+            ui::say(&format!("note: its host could not be asked: {silent}"));
+        }
         if ran.is_empty() {
-            ui::say("It has not run yet, as far as its bucket tells.");
+            ui::say("It has not run yet, as far as can be told.");
             return Ok(());
         }
-        let mut rows = Vec::new();
-        for (date, day) in ran {
-            rows.extend(day.jobs.iter().map(|(job, ran)| Row::new(date, job, Some(ran.clone()))));
-        }
+        let rows: Vec<_> = ran.iter().flat_map(Day::rows).collect();
         Ok(ui::print(&format!("\n{}", table(&rows)))?)
     }
+}
+
+async fn of_airflow(globals: &Globals, session: &Session, name: &str, most: usize) -> Result<Vec<Day>> {
+    OnHost::find(globals, session, name).await?.days(most).await
+}
+
+/// Airflow's runs, with what was noted of the jobs that they had EMR do.
+fn with_jobs(mut runs: Vec<Day>, noted: Vec<Day>) -> Vec<Day> {
+    for day in noted {
+        match runs.iter_mut().find(|run| run.date == day.date) {
+            Some(run) => run.jobs.extend(day.jobs),
+            None => runs.push(day),
+        }
+    }
+    runs.sort_by_key(|day| std::cmp::Reverse(day.date));
+    runs
 }

@@ -3,7 +3,11 @@
 use serde_json::{Value, json};
 
 use super::on_cluster::Cluster;
-use crate::{error::Result, pipeline::record::Ran, ui};
+use crate::{
+    error::{Failure, Result},
+    pipeline::record::Ran,
+    ui,
+};
 
 /// The columns.
 pub(super) const HEADINGS: [&str; 8] = ["day", "task", "state", "in", "out", "duplicates", "rejected", "time"];
@@ -48,21 +52,19 @@ impl Row {
 }
 
 /// What a run did, and what it cost.
-pub(super) fn show(rows: &[Row], cluster: Option<&Cluster>, json: bool) -> Result {
+pub(super) fn show(rows: &[Row], clusters: &[Cluster], json: bool) -> Result {
     if json {
         let told: Vec<Value> = rows.iter().map(Row::json).collect();
         let event = json!({
             "event": "done", "jobs": rows.len(), "tasks": told,
-            "cluster_seconds": cluster.and_then(Cluster::seconds), "cluster_usd": cluster.and_then(Cluster::usd),
+            "clusters": clusters.iter().map(Cluster::json).collect::<Vec<_>>(),
         });
         return tell(true, &event, String::new);
     }
     if !rows.is_empty() {
         ui::print(&table(rows))?;
     }
-    if let Some(cluster) = cluster {
-        ui::say(&cluster.sentence());
-    }
+    clusters.iter().for_each(|cluster| ui::say(&cluster.sentence()));
     Ok(())
 }
 
@@ -85,6 +87,16 @@ pub(super) fn all_done(json: bool) -> Result {
     tell(json, &json!({ "event": "done", "jobs": 0 }), || {
         "Nothing is left to do, and no cluster is needed. `--again` does it all anew.".to_owned()
     })
+}
+
+/// The first of what failed, and how many more.
+pub(super) fn first_of(failures: Vec<Failure>) -> Result {
+    let more = failures.len().saturating_sub(1);
+    let Some(mut first) = failures.into_iter().next() else { return Ok(()) };
+    if more > 0 {
+        first.message = format!("{}\nand {more} more of the days failed", first.message);
+    }
+    Err(first)
 }
 
 /// Something that happened: words for people, an event for programs.

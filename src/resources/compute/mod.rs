@@ -10,7 +10,7 @@ use crate::cloud::Cloud;
 pub use emr_cluster::{
     BootstrapAction, ClusterConfiguration, ClusterEnded, ClusterNodes, EmrCluster, EmrClusterObserved, FleetObserved,
     FleetType, FleetTypeObserved, GroupObserved, MasterNode, NodeDisk, NodeFleet, NodeGroup, NodeMarket, NodesObserved,
-    ScalingLimits, ScalingUnit, SpotFallback, cluster_end, explain_termination, master_node,
+    ScalingLimits, ScalingUnit, SpotFallback, cluster_end, cluster_of_stack, explain_termination, master_node,
 };
 pub use emr_security_configuration::{EmrSecurityConfiguration, EmrSecurityConfigurationObserved};
 pub use instance::{DiskObserved, DiskSpec, ImageChoice, Instance, InstanceObserved};

@@ -34,6 +34,7 @@ pub use nodes::{
     NodeMarket, NodesObserved, SpotFallback,
 };
 pub use observed::EmrClusterObserved;
+pub use read::cluster_of_stack;
 pub use reasons::{ClusterEnded, explain_termination};
 pub use settings::{BootstrapAction, ClusterConfiguration, ScalingLimits, ScalingUnit};
 

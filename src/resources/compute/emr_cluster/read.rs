@@ -52,6 +52,20 @@ pub(super) async fn clusters(cloud: &Cloud, kind: &str) -> Result<Vec<(String, E
     Ok(found)
 }
 
+/// The cluster of this id and when it ended, if it did; nothing where it has not the stack's tag.
+pub async fn cluster_of_stack(cloud: &Cloud, id: &str) -> Result<Option<(EmrClusterObserved, Option<i64>)>> {
+    let cluster = match describe(cloud, id).await {
+        Err(error) if error.is(&["InvalidRequestException", "ValidationException"]) => return Ok(None),
+        described => described?,
+    };
+    if tags(&cluster).get(crate::cloud::STACK_TAG) != Some(&cloud.names.stack) {
+        return Ok(None);
+    }
+    let timeline = cluster.status().and_then(|status| status.timeline());
+    let ended = timeline.and_then(|line| line.end_date_time()).map(aws_smithy_types::DateTime::secs);
+    Ok(Some((read(cloud, cluster).await?, ended)))
+}
+
 pub(super) async fn describe(cloud: &Cloud, id: &str) -> Result<Cluster, CloudError> {
     let answer = cloud.clients.emr.describe_cluster().cluster_id(id).send().await;
     answer.explain("elasticmapreduce:DescribeCluster")?.cluster.answered("elasticmapreduce:DescribeCluster")
