@@ -11,7 +11,7 @@ export CARGO_TERM_COLOR ?= auto
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: ## Brings the nyc311 platform up on the local cloud, and runs a Spark job on its cluster
+demo: ## Brings the nyc311 platform up on the local cloud, and runs three days of its pipeline there
 	scripts/demo
 
 test: ## Runs every test but the pipelines' slow ones, on the strict local cloud and on stock moto

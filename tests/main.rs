@@ -6,6 +6,7 @@ mod cluster;
 mod crash;
 mod hosts;
 mod kinds;
+mod night;
 mod pipeline;
 mod preflight;
 mod rules;

@@ -28,6 +28,15 @@ print("words:", counts.count())
 counts.map(lambda pair: "%s %d" % pair).coalesce(1).saveAsTextFile(sys.argv[2])
 """
 
+# A file is written aside and renamed, which S3A does by copying.
+WRITES = """import sys
+from pyspark.sql import SparkSession
+
+spark = SparkSession.builder.getOrCreate()
+spark.range(9).coalesce(1).write.mode("overwrite").parquet(sys.argv[1])
+print("rows:", spark.read.parquet(sys.argv[1]).count())
+"""
+
 
 def start(home: Path, *more: str) -> Cloud:
     """`up --spark`, as users run it: the first time installs Spark. Skips where there is no Java, unless it is required."""
@@ -49,7 +58,7 @@ def fill(cloud: Cloud) -> None:
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     for key, text in (
-        ("cod/waits.py", WAITS), ("cod/fails.py", FAILS), ("cod/counts.py", COUNTS),
+        ("cod/waits.py", WAITS), ("cod/fails.py", FAILS), ("cod/counts.py", COUNTS), ("cod/writes.py", WRITES),
         ("raw/one.txt", "to be or not to be\n"), ("raw/two.txt", "that is the question\n"),
     ):  # fmt: skip
         s3.put_object(Bucket=BUCKET, Key=key, Body=text.encode())

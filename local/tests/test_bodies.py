@@ -151,6 +151,26 @@ def test_hosts_call_the_local_cloud_and_nothing_else_of_this_machine(world):
         listener.kill()
 
 
+def test_a_host_has_its_role_and_asks_the_local_cloud(world):
+    iam, name = world.cloud.client("iam"), "bodies-work"
+    trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)
+    iam.create_instance_profile(InstanceProfileName=name)
+    iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
+    roles = "http://169.254.169.254/latest/meta-data/iam/security-credentials/"
+    script = f"""token=$(curl -sf -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token)
+curl -s -H "X-aws-ec2-metadata-token: $token" -w ' %{{http_code}}' {roles}"""
+    assert world.ssh("admin", world.debian, script).endswith(" 404"), "it has no role"
+    world.ec2.associate_iam_instance_profile(IamInstanceProfile={"Name": name}, InstanceId=world.debian)
+    until(lambda: world.ssh("admin", world.debian, script), [f"{name} 200"])
+    given = json.loads(world.ssh("admin", world.debian, script.replace(" -w ' %{http_code}'", "").strip() + name))
+    assert given["Code"] == "Success" and given["AccessKeyId"] and given["SecretAccessKey"]
+    port = world.cloud.endpoint.rsplit(":", 1)[1]
+    for where in ("bash -c", "sudo systemd-run --quiet --pipe --wait bash -c"):
+        assert world.ssh("admin", world.debian, f"{where} 'echo $AWS_ENDPOINT_URL'") == f"http://169.254.169.1:{port}"
+
+
 def test_an_older_python_where_this_machine_has_one(world):
     if not list(Path.home().glob(".pyenv/versions/3.10.*")):
         pytest.skip("this machine has no Python 3.10 of its own")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import struct
+from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
-from infra_local.bodies import egress, gateway, image, machine, names, relay, sources
+from infra_local.bodies import egress, gateway, image, machine, metadata, names, relay, sources
 from infra_local.bodies.network import ruleset
-from infra_local.bodies.wanted import Rule, Wanted
+from infra_local.bodies.wanted import Metadata, Rule, Wanted
 
 pytestmark = pytest.mark.strict_only
 
@@ -73,6 +76,81 @@ def test_names_of_hosts_are_answered_and_no_others():
 def test_a_broken_question_harms_nobody(packet):
     answer = names.answer(packet, {"a": "10.0.0.1"})
     assert answer is None if len(packet) < 12 else answer[3] & 15 == 1
+
+
+class TestMetadata:
+    """Who asks is known by the address that it asks from; without a token nothing is told."""
+
+    KNOWN = Metadata(
+        "111122223333", "us-west-2a", "t3.micro", "ami-1", "arn:aws:iam::111122223333:instance-profile/w", "work"
+    )
+    TTL = {"x-aws-ec2-metadata-token-ttl-seconds": "60"}
+
+    def service(self, **changed) -> metadata.Service:
+        known = {
+            one.private_ip: one
+            for one in (
+                replace(host("i-1", "10.0.0.4", "198.18.0.1"), metadata=replace(self.KNOWN, **changed)),
+                replace(host("i-2", "10.0.1.4", None), metadata=replace(self.KNOWN, profile=None, role=None)),
+            )
+        }
+        return metadata.Service(lambda: known)
+
+    def token(self, service: metadata.Service, peer: str = "10.0.0.4") -> dict[str, str]:
+        status, token = service.answer(peer, "PUT", "/latest/api/token", self.TTL)
+        assert status == 200 and token
+        return {"x-aws-ec2-metadata-token": token}
+
+    def test_a_host_gets_the_credentials_of_its_role(self):
+        service = self.service()
+        token = self.token(service)
+        roles = "/latest/meta-data/iam/security-credentials/"
+        assert service.answer("10.0.0.4", "GET", roles, token) == (200, "work")
+        status, text = service.answer("10.0.0.4", "GET", roles + "work", token)
+        given = json.loads(text)
+        assert (
+            status == 200 and given["AccessKeyId"] == "111122223333" and given["Token"] and given["Code"] == "Success"
+        )
+        assert datetime.fromisoformat(given["Expiration"].replace("Z", "+00:00")) > datetime.now(timezone.utc)
+        assert service.answer("10.0.0.4", "GET", "/latest/meta-data/instance-id", token) == (200, "i-1")
+        assert service.answer("10.0.0.4", "GET", "/latest/meta-data/public-ipv4", token) == (200, "198.18.0.1")
+        assert "iam/" in service.answer("10.0.0.4", "GET", "/latest/meta-data/", token)[1].split("\n")
+        document = json.loads(service.answer("10.0.0.4", "GET", "/latest/dynamic/instance-identity/document", token)[1])
+        assert (document["accountId"], document["region"]) == ("111122223333", "us-west-2")
+
+    def test_a_host_without_a_role_gets_none(self):
+        service = self.service()
+        token = self.token(service, "10.0.1.4")
+        assert service.answer("10.0.1.4", "GET", "/latest/meta-data/iam/security-credentials/", token)[0] == 404
+        assert service.answer("10.0.1.4", "GET", "/latest/meta-data/iam/info", token)[0] == 404
+        assert service.answer("10.0.1.4", "GET", "/latest/meta-data/public-ipv4", token)[0] == 404
+
+    @pytest.mark.parametrize(
+        ("peer", "method", "path", "fields", "status"),
+        [
+            ("10.0.0.4", "GET", "/latest/meta-data/instance-id", {}, 401),
+            ("10.0.0.4", "GET", "/latest/meta-data/instance-id", {"x-aws-ec2-metadata-token": "made-up"}, 401),
+            ("10.0.0.4", "GET", "/latest/api/token", TTL, 405),
+            ("10.0.0.4", "PUT", "/latest/meta-data/instance-id", TTL, 405),
+            ("10.0.0.4", "PUT", "/latest/api/token", {}, 400),
+            ("10.0.0.4", "PUT", "/latest/api/token", {"x-aws-ec2-metadata-token-ttl-seconds": "99999"}, 400),
+            ("10.0.0.4", "PUT", "/latest/api/token", {**TTL, "x-forwarded-for": "192.0.2.1"}, 403),
+            ("10.0.9.9", "PUT", "/latest/api/token", TTL, 403),
+        ],
+    )
+    def test_refused(self, peer, method, path, fields, status):
+        assert self.service().answer(peer, method, path, fields)[0] == status
+
+    def test_a_token_is_its_own_host_s_alone_and_version_1_only_where_the_instance_has_it(self):
+        service = self.service()
+        assert service.answer("10.0.1.4", "GET", "/latest/meta-data/instance-id", self.token(service))[0] == 401
+        older = self.service(needs_token=False)
+        assert older.answer("10.0.0.4", "GET", "/latest/meta-data/instance-id", {}) == (200, "i-1")
+        assert (
+            older.answer("10.0.0.4", "GET", "/latest/meta-data/instance-id", {"x-aws-ec2-metadata-token": "x"})[0]
+            == 401
+        )
+        assert self.service(is_on=False).answer("10.0.0.4", "PUT", "/latest/api/token", self.TTL)[0] == 403
 
 
 def test_only_debians_own_sources_are_taken_over(tmp_path, monkeypatch):
@@ -213,9 +291,9 @@ def test_the_python_that_hosts_have_is_this_machines_or_the_images_own(tmp_path,
     monkeypatch.setattr(machine.sources, "authorities", str)
     (tmp_path / "image/root/etc/ssl/certs").mkdir(parents=True)
     (tmp_path / "image/root/etc/ssl/certs/ca-certificates.crt").touch()
-    assert machine.read().python is None and machine.read().python_version == "3.11"
+    assert machine.read(5566).python is None and machine.read(5566).python_version == "3.11"
     own = tmp_path / "pyenv/versions/3.10.4"
     for path in ("bin/python3.10", "lib/python3.10/os.py"):
         (own / path).parent.mkdir(parents=True)
         (own / path).touch()
-    assert machine.read().python == own and machine.read().python_version == "3.10"
+    assert machine.read(5566).python == own and machine.read(5566).python_version == "3.10"

@@ -11,7 +11,7 @@ from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
-from conftest import PACKAGE, infra_local, until
+from conftest import PACKAGE, REGION, infra_local, until
 from spark import BUCKET, Steps, fill, start, submit
 from test_emr import cluster_state, wanted
 
@@ -58,6 +58,20 @@ def test_a_word_count_is_carried_out(cloud, steps):
     assert "FailureDetails" not in steps.status(made)
     events = list((cloud.home / "spark" / steps.cluster / "events").iterdir())
     assert len(events) == 1 and '"App Name":"count"' in events[0].read_text()
+
+
+def test_a_step_writes_to_a_bucket_that_is_encrypted_with_a_key(cloud, steps):
+    s3, bucket = steps.s3, f"{BUCKET}-with-a-key"
+    key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    default = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}
+    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [default]})
+    (made,) = steps.add(submit("writes.py", f"s3://{bucket}/out/"))
+    assert steps.until(made, "COMPLETED", "FAILED")[-1] == "COMPLETED", steps.log(made, "stdout")[-3000:]
+    assert steps.log(made, "stdout") == "rows: 9\n"
+    (written,) = [o["Key"] for o in s3.list_objects_v2(Bucket=bucket)["Contents"] if o["Key"].endswith(".parquet")]
+    head = s3.head_object(Bucket=bucket, Key=written)
+    assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", key)
 
 
 def test_a_failure_leaves_its_reason_and_its_log(steps):

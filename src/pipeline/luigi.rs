@@ -142,16 +142,11 @@ impl Watch {
 }
 
 fn read(line: &str) -> Option<Said<'_>> {
-    if let Some((_, rest)) = line.split_once("] Worker Worker(") {
-        let (_, rest) = rest.split_once(") ")?;
-        let (word, task) = rest.split_once(' ')?;
-        let word = match word {
-            "running" => "runs",
-            "done" => "done",
-            "failed" => "failed",
-            _ => return None,
-        };
-        return Some(Said::Task { task: task.trim(), word });
+    if let Some((_, rest)) = line.split_once("] Worker ") {
+        // The worker's name can be anything; luigi writes the word in ten columns.
+        let words = [(" running   ", "runs"), (" done      ", "done"), (" failed    ", "failed")];
+        let (at, (word, told)) = words.iter().filter_map(|word| Some((rest.find(word.0)?, *word))).min()?;
+        return Some(Said::Task { task: rest[at + word.len()..].trim(), word: told });
     }
     let (before, rest) = line.split_once(": step s-")?;
     let what = before.rsplit_once(": ").map_or(before, |(_, what)| what);
@@ -235,7 +230,9 @@ mod tests {
     #[test]
     fn what_only_looks_like_it_is_left_alone() {
         let mut watch = Watch::new(date(2020, 1, 2));
-        for line in ["", "a: step s-1", "x Worker Worker(", "step s-1 on j-1 is RUNNING", "é: step s-1 on j-1 is é"] {
+        let named = read("INFO: [pid 7] Worker nyc311 done      Clean(day=2020-01-02)");
+        assert_eq!(named, Some(Said::Task { task: "Clean(day=2020-01-02)", word: "done" }));
+        for line in ["", "a: step s-1", "x Worker Worker(", "[pid 7] Worker nyc311 was stopped. Shutting down", "step s-1 on j-1 is RUNNING", "é: step s-1 on j-1 is é"] {
             assert_eq!(watch.hear(line, 0), None, "{line}");
         }
     }

@@ -165,11 +165,12 @@ pub async fn told(cloud: &Cloud, uri: &str) -> Result<Option<Vec<u8>>> {
         return read(cloud, bucket, key).await;
     }
     let request = cloud.clients.s3.list_objects_v2().bucket(bucket).prefix(format!("{key}part-"));
-    let page = missing_is_none(request.send().await.explain("s3:ListBucket"), ABSENT)?;
-    let parts = page.as_ref().map(|page| page.contents()).unwrap_or_default();
-    let whole = parts.iter().find(|object| object.size().is_some_and(|size| size > 0));
-    let Some(part) = whole.and_then(|object| object.key()) else { return Ok(None) };
-    read(cloud, bucket, part).await
+    let Some(page) = missing_is_none(request.send().await.explain("s3:ListBucket"), ABSENT)? else { return Ok(None) };
+    let whole = page.contents().iter().find(|object| object.size().is_some_and(|size| size > 0));
+    match whole.and_then(|part| part.key()) {
+        Some(part) => read(cloud, bucket, part).await,
+        None => Ok(None),
+    }
 }
 
 /// Takes away the object that says that a job is done.

@@ -107,8 +107,8 @@ def days(options):
 
 
 def batch(options):
-    """What the range is called."""
-    return str(options.first) if options.first == options.last else "%s_%s" % (options.first, options.last)
+    """What the batch is called. A range of one day is not that day: it can be of fewer kinds."""
+    return str(options.day) if options.day else "%s_%s" % (options.first, options.last)
 
 
 def place(kind, of):

@@ -25,6 +25,8 @@ ALIVE = ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING"]
 ENDED = ["COMPLETED", "FAILED", "CANCELLED", "INTERRUPTED"]
 
 log = logging.getLogger("luigi-interface")
+# sodapy says by the root logger that there is no token, which gives that a handler of its own: every line came twice.
+log.propagate = False
 
 
 class nyc311(luigi.Config):
@@ -362,5 +364,5 @@ def months(first, last):
 
 
 def span(first, last):
-    """What the jobs call a range of days."""
-    return str(first) if first == last else f"{first}_{last}"
+    """What the jobs call a range of days, also one of one day: that day's own batch has its updates too."""
+    return f"{first}_{last}"

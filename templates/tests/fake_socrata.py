@@ -1,17 +1,24 @@
 """A small Socrata on loopback: enough of SODA 2.1's queries for the extract, and its faults on request.
 
-As on the real one, pages without `$order` are not stable: here they never are, so that a test sees it.
+As on the real one, pages without `$order` are not stable: here they never are, so that a test sees it. `fake_socrata.py
+--serve` is the same as a program, with made-up requests that are the same each time; it needs nothing but Python.
 """
 
 from __future__ import annotations
 
+import argparse
+import datetime
 import json
 import operator
 import re
+import signal
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
+
+import made_requests
 
 WORDS = re.compile(r"\s*('(?:[^']|'')*'|<=|>=|!=|<|>|=|\(|\)|[:@\w.]+)")
 COMPARE = {
@@ -153,6 +160,9 @@ class Handler(BaseHTTPRequestHandler):
             if name not in SETTINGS:
                 raise BadQuery(f"unknown parameter {name}")
         columns = {":id"} | {name for table in server.data.values() for row in table for name in row}
+        days = re.findall(r"'(\d{4}-\d\d-\d\d)", query.get("$where", ""))
+        if server.nightly and days:
+            rows = made_requests.seen_on(max(days), rows)
         if "$where" in query:
             rows = list(filter(Condition(query["$where"], columns).holds, rows))
         if re.fullmatch(r"count\(\*\)( as \w+)?", query.get("$select", ""), re.IGNORECASE):
@@ -174,14 +184,17 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class FakeSocrata:
-    """The server. `faults` are for the next requests: a status, "cut" or a function; `faults_at` for the n-th."""
+    """The server. `faults` are for the next requests: a status, "cut" or a function; `faults_at` for the n-th.
 
-    def __init__(self, **data: list[dict]) -> None:
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    With `nightly`, whoever asks for a day sees what there was to see in the night after it.
+    """
+
+    def __init__(self, port: int = 0, **data: list[dict]) -> None:
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.server.daemon_threads = True
         self.server.lock = threading.Lock()
         self.server.seen, self.server.faults, self.server.faults_at = [], [], {}
-        self.server.delay, self.server.retry_after = 0.0, "0"
+        self.server.delay, self.server.retry_after, self.server.nightly = 0.0, "0", False
         self.server.data = {"erm2-nwe9": [], "76ig-c548": []}
         for name, rows in data.items():
             self.load(name.replace("_", "-"), rows)
@@ -200,3 +213,56 @@ class FakeSocrata:
     def close(self) -> None:
         self.server.shutdown()
         self.server.server_close()
+
+
+def made(first: datetime.date, days: int, a_day: int) -> dict[str, list[dict]]:
+    """So many requests a day by data set, many of them closed on a later day, and beside them what is wrong at times.
+
+    That is: a row that comes twice, a key that is missing or is none, a closing date of 1900, words like an attack.
+    """
+    sets: dict[str, list[dict]] = {"erm2-nwe9": [], "76ig-c548": []}
+    for number, row in enumerate(made_requests.requests(str(first), days, a_day)):
+        rows = sets["76ig-c548" if row["created_date"] < "2020-01-01" else "erm2-nwe9"]
+        rows.append(row)
+        if number % 50 == 7:
+            rows.append(dict(row))
+        if number % 100 == 13:
+            rows.append({name: value for name, value in row.items() if name != "unique_key"})
+        if number % 200 == 21:
+            rows.append({**row, "unique_key": f"{row['unique_key']}-B"})
+        if number % 100 == 33:
+            row["closed_date"] = "1900-01-01T00:00:00.000"
+        if number % 400 == 45:
+            row["complaint_type"] = "../../WEB-INF/web.xml;x='; DROP TABLE requests--<script>"
+    return sets
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="A small Socrata on loopback, until SIGTERM.", allow_abbrev=False)
+    parser.add_argument("--serve", action="store_true", required=True)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--first", type=datetime.date.fromisoformat, default=datetime.date(2020, 1, 1))
+    parser.add_argument("--days", type=int, default=4)
+    parser.add_argument("--a-day", type=int, default=2000, help="requests a day")
+    options = parser.parse_args()
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    try:
+        socrata = FakeSocrata(options.port)
+        socrata.server.nightly = True
+    except OSError as error:
+        print(f"cannot listen on 127.0.0.1:{options.port}: {error.strerror}", file=sys.stderr)
+        return 1
+    for dataset, rows in made(options.first, options.days, options.a_day).items():
+        socrata.load(dataset, rows)
+    print(
+        json.dumps({"url": socrata.url, "rows": {name: len(rows) for name, rows in socrata.data.items()}}), flush=True
+    )
+    ended.wait()
+    socrata.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -101,6 +101,12 @@ class TestPreprocess:
             f"new 2020-01-0{n}": 30 for n in (1, 2, 3)
         }  # fmt: skip
 
+    def test_a_range_of_one_day_is_not_that_day(self, lake_of):
+        """Of the range, the updates may not be there: the day itself is to be done still."""
+        lake_of.load("new", DAY, ROWS)
+        assert lake_of.preprocess(DAY, DAY, kinds=["new"])["batch"] == f"{DAY}_{DAY}"
+        assert [found.name for found in (lake_of.base / "runs/preprocess").iterdir()] == [f"{DAY}_{DAY}"]
+
 
 class TestProfile:
     """Which columns are left out: decided once."""

@@ -6,16 +6,20 @@ import datetime
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
 import time
+import urllib.parse
+import urllib.request
 from pathlib import Path
 
 import boto3
 import luigi
 import made_requests
 import pytest
+import yaml
 from conftest import SPARK, TEMPLATES, files_below
 from luigi.cmdline_parser import CmdlineParser
 from moto.server import ThreadedMotoServer
@@ -44,6 +48,11 @@ class Runs:
         self.environment: dict[str, str] = {}
 
     def luigi(self, *arguments: str) -> subprocess.CompletedProcess:
+        child = self.start(*arguments, "--local-scheduler")
+        out, errors = child.communicate(timeout=280)
+        return subprocess.CompletedProcess(child.args, child.returncode, out, errors)
+
+    def start(self, *arguments: str) -> subprocess.Popen:
         lines = [f"{name} = {value}" for name, value in self.settings.items()]
         self.config.write_text("\n".join(["[nyc311]", *lines, ""]))
         environment = {
@@ -53,9 +62,9 @@ class Runs:
             **self.environment,
         }
         # The folder's own luigi.cfg, with the exit codes, is read because luigi starts there.
-        return subprocess.run(
-            [sys.executable, "-m", "luigi", "--module", "tasks", *arguments, "--local-scheduler"],
-            cwd=NYC311, env=environment, capture_output=True, text=True, timeout=280,
+        return subprocess.Popen(
+            [sys.executable, "-m", "luigi", "--module", "tasks", *arguments],
+            cwd=NYC311, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
     def summary(self, name: str) -> dict:
@@ -119,6 +128,65 @@ def test_an_unknown_task_is_an_error(local):
     """luigi looks at the command line before it knows its exit codes."""
     done = local.luigi("Hourly")
     assert done.returncode == 1 and "No task Hourly" in done.stderr
+
+
+class Scheduler:
+    """luigid, on loopback."""
+
+    def __init__(self, base: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.process = subprocess.Popen(
+            [Path(sys.executable).with_name("luigid"), "--address", "127.0.0.1", "--port", str(self.port)],
+            cwd=base, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def tasks(self, status: str) -> dict:
+        told = urllib.parse.quote(json.dumps({"status": status, "upstream_status": ""}))
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/task_list?data={told}", timeout=30) as answer:
+            return json.load(answer)["response"]
+
+    def until(self, status: str) -> None:
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                if self.tasks(status):
+                    return
+            except OSError:
+                pass
+            assert time.monotonic() < deadline, f"no task is {status}"
+            time.sleep(0.1)
+
+
+@pytest.fixture
+def scheduler(tmp_path):
+    found = Scheduler(tmp_path)
+    yield found
+    found.process.kill()
+    found.process.wait()
+
+
+def test_a_run_that_was_killed_goes_on_at_once(tmp_path, socrata, scheduler):
+    """By the name that its worker has in pipeline.yaml; another worker is told that the task is being done."""
+    words = yaml.safe_load((NYC311 / "pipeline.yaml").read_text())["host"]["command"]
+    worker = words[words.index("--worker-id") :][:2]
+    socrata.load("erm2-nwe9", ROWS)
+    runs = Runs(tmp_path, url=socrata.url)
+    at = ["--scheduler-host", "127.0.0.1", "--scheduler-port", str(scheduler.port)]
+    extract = ["Extract", "--day", "2020-01-02", "--kind", "new", *at]
+    socrata.server.delay = 120
+    killed = runs.start(*extract, *worker)
+    scheduler.until("RUNNING")
+    killed.kill()
+    killed.communicate()
+    socrata.server.delay = 0
+    other = runs.start(*extract, "--worker-id", "another")
+    errors = other.communicate(timeout=120)[1]
+    assert other.returncode == 10, errors[-3000:]
+    again = runs.start(*extract, *worker)
+    errors = again.communicate(timeout=120)[1]
+    assert again.returncode == 0, errors[-3000:]
+    assert (tmp_path / "lake/raw/2020/01/02/_manifest.json").exists() and scheduler.tasks("DONE")
 
 
 class Emr:
@@ -194,7 +262,8 @@ def test_steps_on_the_stacks_own_cluster(on_emr, emr):
     assert done.returncode == 0, done.stderr[-4000:]
     assert emr.steps(other) == []
     steps = {step["Name"]: step["Config"]["Args"] for step in emr.steps(cluster)}
-    assert set(steps) == {"preprocess 2020-01-01", "preprocess 2020-01-02", "profile_columns once", "clean 2020-01-02"}
+    history = "preprocess 2020-01-01_2020-01-01"
+    assert set(steps) == {history, "preprocess 2020-01-02", "profile_columns once", "clean 2020-01-02"}
     assert list(steps)[-1] == "clean 2020-01-02"
     assert steps["clean 2020-01-02"] == [
         "spark-submit", "--deploy-mode", "cluster", "--py-files", "s3://lake/cod/lake.py,s3://lake/cod/columns.py",
@@ -205,6 +274,18 @@ def test_steps_on_the_stacks_own_cluster(on_emr, emr):
     assert {"raw/2020/01/02/_manifest.json", "raw/updates/2020/01/02/_manifest.json"} < keys
     again = on_emr.luigi("Daily", "--day", "2020-01-02")
     assert again.returncode == 0 and len(emr.steps(cluster)) == 4
+
+
+def test_the_day_of_a_history_of_one_day_gets_its_updates(on_emr, emr):
+    """The history has new requests only: that it was preprocessed does not mean that the day was."""
+    cluster = emr.cluster(on_emr.settings["stack"])
+    on_emr.settings.update(history_from="2020-01-02", history_to="2020-01-02")
+    done = on_emr.luigi("Daily", "--day", "2020-01-02")
+    assert done.returncode == 0, done.stderr[-4000:]
+    steps = {step["Name"]: step["Config"]["Args"] for step in emr.steps(cluster)}
+    history = "preprocess 2020-01-02_2020-01-02"
+    assert set(steps) == {history, "preprocess 2020-01-02", "profile_columns once", "clean 2020-01-02"}
+    assert "--kinds" in steps[history] and "--kinds" not in steps["preprocess 2020-01-02"]
 
 
 @pytest.mark.parametrize("state", ["FAILED", "CANCELLED", "INTERRUPTED"])
@@ -218,7 +299,7 @@ def test_a_step_that_does_not_end_well_fails_the_run(on_emr, emr, state):
     emr.outcomes.clear()
     assert on_emr.luigi("Daily", "--day", "2020-01-02").returncode == 0
     names = [step["Name"] for step in emr.steps(cluster)]
-    assert names.count("preprocess 2020-01-01") == 1 and names.count("preprocess 2020-01-02") == 2
+    assert names.count("preprocess 2020-01-01_2020-01-01") == 1 and names.count("preprocess 2020-01-02") == 2
 
 
 def test_a_step_that_still_runs_is_followed_and_not_added_again(on_emr, emr):

@@ -105,6 +105,23 @@ impl Lab {
         Ok(Self::at(folder, keeper.stdin.take()))
     }
 
+    /// The lab, if it runs steps for real; or one of the test's own, which the test takes down. `None`, with the reason,
+    /// where this machine cannot run them.
+    pub fn with_spark() -> Option<(&'static Self, bool)> {
+        let shared = lab()?;
+        if shared.status()["spark"] == true {
+            return Some((shared, false));
+        }
+        match Self::start_with(&["--spark"]) {
+            Ok(lab) => Some((Box::leak(Box::new(lab)), true)),
+            Err(reason) if is_required() => panic!("real steps must not be skipped here, but: {reason}"),
+            Err(reason) => {
+                let _ = writeln!(std::io::stderr(), "skipped: tests with real steps: {reason}");
+                None
+            }
+        }
+    }
+
     fn at(folder: PathBuf, end: Option<ChildStdin>) -> Self {
         let mut lab = Self { folder, endpoint: String::new(), _end: end };
         let endpoint = lab.status()["endpoint"].as_str().expect("the local cloud is up").to_owned();

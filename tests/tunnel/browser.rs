@@ -14,7 +14,7 @@ use crate::support::{
     aws::python,
     cli::Run,
     hosts::until,
-    lab::{Lab, lab},
+    lab::Lab,
 };
 
 /// A program for Spark, whose name must show on the page.
@@ -44,21 +44,6 @@ fn skip(reason: &str) {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "tests in a browser must not be skipped here, but: {reason}");
     // Straight to stderr: what `eprintln!` says in a test that passes is shown to nobody.
     let _ = writeln!(std::io::stderr(), "skipped: tests in a browser: {reason}");
-}
-
-/// The lab, if it runs steps for real; or one of this test's own.
-fn lab_with_spark() -> Option<(&'static Lab, bool)> {
-    let shared = lab()?;
-    if shared.status()["spark"] == true {
-        return Some((shared, false));
-    }
-    match Lab::start_with(&["--spark"]) {
-        Ok(lab) => Some((Box::leak(Box::new(lab)), true)),
-        Err(reason) => {
-            skip(&reason);
-            None
-        }
-    }
 }
 
 /// A browser that shows a page and ends: `more` says what it does with it.
@@ -128,7 +113,7 @@ print(json.dumps({'width': width, 'height': height, 'colours': len(counts), 'mos
 #[test]
 fn spark_s_history_is_seen_in_a_browser() {
     let Some(chromium) = chromium() else { return };
-    let Some((lab, own)) = lab_with_spark() else { return };
+    let Some((lab, own)) = Lab::with_spark() else { return };
     seen(&chromium, lab);
     if own {
         lab.down();

@@ -9,7 +9,7 @@ import shutil
 import uuid
 from pathlib import Path
 
-from infra_local.bodies import egress, image
+from infra_local.bodies import egress, image, metadata
 from infra_local.bodies.identity import Identity
 from infra_local.bodies.kernel import mount, unmount
 from infra_local.bodies.machine import PYTHON_PLACE, Machine
@@ -99,9 +99,14 @@ class Disk:
             (self.root / "root/.ssh").chmod(0o700)
 
     def _ways_out(self, host: Wanted, machine: Machine) -> None:
-        direct = ["localhost", "127.0.0.1", "::1", SERVICES, "169.254.169.254", ".internal", *host.vpc_ranges]
+        direct = ["localhost", "127.0.0.1", "::1", SERVICES, metadata.ADDRESS, ".internal", *host.vpc_ranges]
         pairs = [("http_proxy", _PROXY), ("https_proxy", _PROXY), ("no_proxy", ",".join(direct))]
         pairs += [(name.upper(), value) for name, value in pairs]
+        # AWS is the local cloud, for every program that asks AWS. A busy machine answers later than Amazon's.
+        pairs += [
+            ("AWS_ENDPOINT_URL", f"http://{SERVICES}:{machine.cloud}"),
+            ("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "5"),
+        ]
         if machine.bundle:
             self.write("etc/ssl/certs/ca-certificates.crt", machine.bundle)
             for number, certificate in enumerate(machine.authorities):

@@ -26,7 +26,7 @@ class Machine:
     authorities: tuple[str, ...]  # certificates that the image does not have
     bundle: str
     python: Path | None  # the folder that a Python 3.10 is installed in
-
+    cloud: int  # the local cloud's port
 
     @property
     def python_version(self) -> str:
@@ -37,7 +37,7 @@ class Machine:
         return max((v for v in own if v.removeprefix("3.").isdecimal()), key=lambda v: int(v.removeprefix("3.")))
 
 
-def read() -> Machine:
+def read(cloud: int) -> Machine:
     apt = sources.text(image.SUITE)
     pip, secret = sources.pip()
     bundle = sources.authorities()
@@ -52,6 +52,7 @@ def read() -> Machine:
         authorities=more,
         bundle=own.rstrip("\n") + "\n" + "".join(f"{c}\n" for c in more) if more else "",
         python=_python(),
+        cloud=cloud,
     )
 
 

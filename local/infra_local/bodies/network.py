@@ -12,7 +12,7 @@ import threading
 from ipaddress import ip_network
 from pathlib import Path
 
-from infra_local.bodies import image
+from infra_local.bodies import image, metadata
 from infra_local.bodies.kernel import inside, new_network, run, unmount
 from infra_local.bodies.names import RESOLVER
 from infra_local.bodies.wanted import Rule, Wanted
@@ -84,6 +84,7 @@ class Router:
                 "link set lo up",
                 f"addr add {SERVICES}/32 dev lo",
                 f"addr add {RESOLVER}/32 dev lo",
+                f"addr add {metadata.ADDRESS}/32 dev lo",
                 f"link add {_UPLINK} type veth peer name {self.uplink} netns {self.user.path}",
                 f"link set {_UPLINK} up",
             ],

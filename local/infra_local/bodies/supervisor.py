@@ -9,7 +9,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from infra_local.bodies import egress, gateway, image, kernel, machine, names, relay
+from infra_local.bodies import egress, gateway, image, kernel, machine, metadata, names, relay
 from infra_local.bodies.body import Body
 from infra_local.bodies.network import SERVICES, USER, Router, UserNetwork
 from infra_local.bodies.places import Places
@@ -52,7 +52,7 @@ class Supervisor:
     def __init__(self, places: Places, daemon: Daemon, known: dict) -> None:
         self.places, self.daemon, self.known = places, daemon, known
         self.user = UserNetwork(places.networks)
-        self.machine = machine.read()
+        self.machine = machine.read(self.daemon.port)
         self.vpcs: dict[tuple[str, str], Vpc] = {}
         self.numbers = 0
         self.wanted: dict[str, Wanted] = {}
@@ -199,10 +199,12 @@ class Supervisor:
             if not vpc.servers:
                 await asyncio.to_thread(vpc.router.open)
                 out = egress.Egress(vpc.router.path, lambda: self._near(vpc), self.daemon.port, _debs())
+                about = metadata.Service(lambda: self._by_address(key))
                 listen = relay.listen_inside
                 vpc.servers = [
                     await listen(vpc.router.path, SERVICES, egress.PORT, out.serve),
                     await listen(vpc.router.path, SERVICES, self.daemon.port, relay.to(self.daemon.port)),
+                    await listen(vpc.router.path, metadata.ADDRESS, metadata.PORT, about.serve),
                     await names.serve(vpc.router.path, lambda: self._names(key)),
                 ]
         return vpc
@@ -222,8 +224,14 @@ class Supervisor:
         async with vpc.lock:
             await asyncio.to_thread(vpc.router.apply, list(vpc.hosts.values()))
 
+    def _in(self, key: tuple[str, str]) -> list[Wanted]:
+        return [h for h in self.wanted.values() if (h.region, h.vpc) == key]
+
     def _names(self, key: tuple[str, str]) -> dict[str, str]:
-        return names.of(h for h in self.wanted.values() if (h.region, h.vpc) == key)
+        return names.of(self._in(key))
+
+    def _by_address(self, key: tuple[str, str]) -> dict[str, Wanted]:
+        return {host.private_ip: host for host in self._in(key)}
 
     def _near(self, vpc: Vpc) -> list[str]:
         """What is reached from inside a VPC: its own ranges, and all hosts' public addresses."""

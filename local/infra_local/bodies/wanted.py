@@ -47,6 +47,20 @@ class Node:
 
 
 @dataclass(frozen=True)
+class Metadata:
+    """What the metadata service tells a host of itself, beside what its network knows."""
+
+    account: str
+    zone: str
+    type: str
+    image: str
+    profile: str | None  # the instance profile's ARN
+    role: str | None  # the name of the role in it
+    is_on: bool = True
+    needs_token: bool = True
+
+
+@dataclass(frozen=True)
 class Wanted:
     """An instance as its host sees it."""
 
@@ -67,6 +81,7 @@ class Wanted:
     boot: int  # counts starts and reboots: a host whose number is another one is started again
     rules: tuple[Rule, ...] = field(default=())
     node: Node | None = None
+    metadata: Metadata | None = None
 
     @classmethod
     def read(cls, told: dict) -> Wanted:
@@ -76,6 +91,7 @@ class Wanted:
             Rule(r["protocol"], r["first"], r["last"], tuple(r["sources"])) for r in told.get("rules", ())
         )
         known["node"] = Node.read(told.get("node"))
+        known["metadata"] = Metadata(**told["metadata"]) if told.get("metadata") else None
         return cls(**known)
 
     @property

@@ -19,7 +19,7 @@ from pathlib import Path
 from infra_local.daemon import python_path
 from infra_local.spark import java, submit
 from infra_local.spark.installation import Installation
-from infra_local.strict import emr_injection, emr_logs
+from infra_local.strict import emr_injection, emr_logs, s3_buckets
 from infra_local.strict.emr_steps import INTERRUPTED, UNKNOWN, TimedRunner
 
 log = logging.getLogger("infra_local")
@@ -134,6 +134,7 @@ class SparkRunner:
             ("endpoint", self.endpoint),
             ("endpoint.region", cluster.emr_backend.region_name),
             ("path.style.access", "true"),
+            ("user.agent.prefix", s3_buckets.STEP_AGENT),
             ("connection.ssl.enabled", "false"),
             ("aws.credentials.provider", "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider"),
             ("access.key", cluster.emr_backend.account_id),

@@ -161,6 +161,25 @@ def _wanted(instance: Instance, present: list[Instance]) -> dict:
         "boot": registry.boots.get(instance.id, 0),
         "rules": _rules(instance, present),
         "node": node,
+        "metadata": _metadata(instance),
+    }
+
+
+def _metadata(instance: Instance) -> dict:
+    """What the metadata service tells it."""
+    backend = instance.ec2_backend
+    held = backend.iam_instance_profile_associations.get(instance.id)
+    profile = held.iam_instance_profile if held else None
+    options = instance.metadata_options
+    return {
+        "account": backend.account_id,
+        "zone": instance.placement.zone if instance.placement else "",
+        "type": instance.instance_type,
+        "image": instance.image_id,
+        "profile": profile.arn if profile else None,
+        "role": profile.roles[0].name if profile and profile.roles else None,
+        "is_on": options.http_endpoint != "disabled",
+        "needs_token": options.http_tokens == "required",
     }
 
 
