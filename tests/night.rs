@@ -83,8 +83,7 @@ impl Nyc311 {
     /// The names and states of all steps that the cluster was given, the oldest first.
     fn steps(&self) -> Vec<(String, String)> {
         let cluster = self.project.id(&KEEP, "emr_cluster/main");
-        let told =
-            self.aws.run(&format!("emr list-steps --cluster-id {cluster} --query Steps[].[Name,Status.State]"));
+        let told = self.aws.run(&format!("emr list-steps --cluster-id {cluster} --query Steps[].[Name,Status.State]"));
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
         let steps = told.as_array().expect("steps").iter().rev();
         steps.map(|step| (text(&step[0]), text(&step[1]))).collect()
@@ -153,7 +152,8 @@ fn killed_and_run_again(it: &Nyc311) {
     it.run().expect(0);
     assert_eq!(it.steps().len(), names.len());
     let tasks = fs::read_to_string(root().join("scripts/luigi_tasks.py")).expect("a script");
-    let tasks = crate::support::hosts::feed(&mut it.command(&["ssh", "processing", "--", "python3", "-"]), &tasks).expect(0);
+    let tasks =
+        crate::support::hosts::feed(&mut it.command(&["ssh", "processing", "--", "python3", "-"]), &tasks).expect(0);
     assert!(tasks.out.contains(&format!("DONE      Clean(day={DAY})")), "{}", tasks.out);
 
     // All of it in one go, from nothing, comes to the same.

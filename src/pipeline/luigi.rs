@@ -232,7 +232,14 @@ mod tests {
         let mut watch = Watch::new(date(2020, 1, 2));
         let named = read("INFO: [pid 7] Worker nyc311 done      Clean(day=2020-01-02)");
         assert_eq!(named, Some(Said::Task { task: "Clean(day=2020-01-02)", word: "done" }));
-        for line in ["", "a: step s-1", "x Worker Worker(", "[pid 7] Worker nyc311 was stopped. Shutting down", "step s-1 on j-1 is RUNNING", "é: step s-1 on j-1 is é"] {
+        for line in [
+            "",
+            "a: step s-1",
+            "x Worker Worker(",
+            "[pid 7] Worker nyc311 was stopped. Shutting down",
+            "step s-1 on j-1 is RUNNING",
+            "é: step s-1 on j-1 is é",
+        ] {
             assert_eq!(watch.hear(line, 0), None, "{line}");
         }
     }

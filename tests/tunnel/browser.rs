@@ -10,12 +10,7 @@ use std::{
 use serde_json::Value;
 
 use super::stack::{LONG, Tunnelled, answers};
-use crate::support::{
-    aws::python,
-    cli::Run,
-    hosts::until,
-    lab::Lab,
-};
+use crate::support::{aws::python, cli::Run, hosts::until, lab::Lab};
 
 /// A program for Spark, whose name must show on the page.
 const JOB: &str = "\
