@@ -160,13 +160,12 @@ impl Pages<'_> {
         let stack = session.spec.stack.to_string();
         let page =
             report::render(&report::Report { pipeline: name.to_owned(), stack, place, version, made, days, before })?;
-        let file = match output {
-            Some(file) => file,
-            None => {
-                let workspace = Workspace::of(&session.file);
-                workspace.prepare()?;
-                workspace.reports().join(file_name(name, session.local, first, last))
-            }
+        let file = if let Some(file) = output {
+            file
+        } else {
+            let workspace = Workspace::of(&session.file);
+            workspace.prepare()?;
+            workspace.reports().join(file_name(name, session.local, first, last))
         };
         put(&file, &page).with_context(|| format!("cannot write {}", file.display()))?;
         Ok(file)

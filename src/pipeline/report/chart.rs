@@ -179,7 +179,7 @@ fn short(number: u64) -> String {
     for (unit, name) in [(1_000_000_000_000, "T"), (1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")] {
         if number >= unit {
             let tenths = number / (unit / 10);
-            let rest = if tenths % 10 == 0 { String::new() } else { format!(".{}", tenths % 10) };
+            let rest = if tenths.is_multiple_of(10) { String::new() } else { format!(".{}", tenths % 10) };
             return format!("{}{rest} {name}", tenths / 10);
         }
     }

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::civil::{Date, date};
 use serde_json::Value;
@@ -66,8 +67,8 @@ impl Source<'_> {
             let pages: std::result::Result<Vec<_>, _> =
                 request.into_paginator().send().try_collect().await.explain("s3:ListBucket");
             let pages = missing_is_none(pages, &["NoSuchBucket", "404"])?.unwrap_or_default();
-            let inner = pages.iter().flat_map(|page| page.common_prefixes()).filter_map(|inner| inner.prefix());
-            let files = pages.iter().flat_map(|page| page.contents()).filter_map(|object| object.key());
+            let inner = pages.iter().flat_map(ListObjectsV2Output::common_prefixes).filter_map(|inner| inner.prefix());
+            let files = pages.iter().flat_map(ListObjectsV2Output::contents).filter_map(|object| object.key());
             for name in inner.chain(files) {
                 match dated(&name[prefix.len().min(name.len())..]) {
                     Dated::Day(date) => drop(found.insert(date)),
