@@ -70,6 +70,17 @@ impl Ran {
         self.state == "COMPLETED" && self.command == command
     }
 
+    /// Whether it ended well, in the words of EMR, luigi and Airflow.
+    pub fn is_done(&self) -> bool {
+        matches!(self.state.as_str(), "COMPLETED" | "done" | "success" | "skipped")
+    }
+
+    /// Whether it is at work, or will be.
+    pub fn is_at_work(&self) -> bool {
+        let words = ["PENDING", "RUNNING", "runs", "running", "queued", "scheduled", "up_for_retry", "deferred"];
+        words.contains(&self.state.as_str())
+    }
+
     /// A number of the job's own summary.
     pub fn number(&self, name: &str) -> Option<i64> {
         self.summary.as_ref()?.get(name)?.as_i64()

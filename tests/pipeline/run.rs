@@ -226,7 +226,7 @@ fn strict_by_luigi_a_day_whose_outputs_are_there_needs_no_host() {
     let daily = Daily::at(&server.endpoint);
     daily.project.edit("infra/daily.yaml", "    orchestrator: steps\n", "    orchestrator: luigi\n    on: work\n");
     let host = "keys: { admin: { generate: true } }\nhosts:\n  work: { subnet: public, type: t2.micro, image: \
-                ubuntu-22.04, disk: 8GiB, services: { luigi: {} } }\n";
+                ubuntu-22.04, disk: 8GiB, ssh_from: [203.0.113.0/24], services: { luigi: {} } }\n";
     daily.project.write("infra/daily.yaml", &(daily.project.read("infra/daily.yaml") + host));
     let manifest = daily.project.read("templates/daily/pipeline.yaml") + "host: { command: [luigi] }\n";
     daily.project.write("templates/daily/pipeline.yaml", &manifest);

@@ -176,7 +176,7 @@ impl Run<'_> {
     async fn carry_out(&mut self, dates: &[Date]) -> Result {
         let mut failures: Vec<Failure> = Vec::new();
         for date in dates {
-            let Err(failure) = self.day(*date).await else { continue };
+            let Err(failure) = Box::pin(self.day(*date)).await else { continue };
             if !self.goes_on {
                 return Err(failure);
             }
@@ -192,13 +192,13 @@ impl Run<'_> {
         let ended = self.follow(date).await?;
         let Ended { state, tasks, logs, before } = ended;
         if before {
-            self.rows.push(Row::new(date, "airflow", None));
+            self.rows.push(Row::new(&date, "airflow", None));
             return tell(self.json, &json!({ "event": "skipped", "date": date.to_string() }), || {
                 format!("{date}: done already")
             });
         }
-        self.rows.extend(tasks.iter().map(|task| Row::new(date, &task.task, Some(ran(task)))));
-        self.work_of(date, &tasks).await?;
+        self.rows.extend(tasks.iter().map(|task| Row::new(&date, &task.task, Some(ran(task)))));
+        Box::pin(self.work_of(date, &tasks)).await?;
         if state == "success" {
             return tell(self.json, &json!({ "event": "ended", "date": date.to_string(), "state": state }), || {
                 format!("{date}: {} is done", self.on.name)
@@ -294,7 +294,7 @@ impl Run<'_> {
                 ran.summary = record::summary(cloud, summary).await;
             }
             noted.jobs.insert(job.job.clone(), ran.clone());
-            rows.push(Row::new(date, &job.job, Some(ran)));
+            rows.push(Row::new(&date, &job.job, Some(ran)));
         }
         if !rows.is_empty() {
             records.write(cloud, date, &noted).await?;
@@ -316,7 +316,9 @@ impl Run<'_> {
         }
         for (task, lines) in logs.iter().filter(|(_, lines)| !lines.is_empty()) {
             let _ = write!(what, "\nthe end of the log of {task}:");
-            lines.iter().for_each(|line| _ = write!(what, "\n  {line}"));
+            for line in lines {
+                let _ = write!(what, "\n  {line}");
+            }
         }
         let mut failure = Failure::new(what);
         if let Some(task) = failed.first() {

@@ -80,7 +80,7 @@ pub(super) async fn go(globals: &Globals, ready: Ready) -> Result {
     let mut left = Vec::new();
     for day in days {
         if !again && is_done(&session, &day).await? {
-            done.extend(day.jobs.iter().map(|job| Row::new(job.date, &job.job, None)));
+            done.extend(day.jobs.iter().map(|job| Row::new(&job.date, &job.job, None)));
         } else {
             left.push(day);
         }
@@ -312,7 +312,7 @@ impl Run<'_> {
                 }
             }
             noted.jobs.insert(task.clone(), ran.clone());
-            rows.push(Row::new(day.date, &task, Some(ran)));
+            rows.push(Row::new(&day.date, &task, Some(ran)));
         }
         if !rows.is_empty() {
             self.records.write(cloud, day.date, &noted).await?;

@@ -107,7 +107,7 @@ impl Run<'_> {
                 if stale {
                     todo.push(task.clone());
                 } else {
-                    self.done.push(Row::new(task.date, &task.job, None));
+                    self.done.push(Row::new(&task.date, &task.job, None));
                 }
             }
             if !todo.is_empty() {
@@ -205,7 +205,7 @@ impl Run<'_> {
                      "summary": ran.summary }),
             || format!("{} {}: {}{}", task.date, task.job, step.state, counts(&ran)),
         )?;
-        self.done.push(Row::new(task.date, &task.job, Some(ran)));
+        self.done.push(Row::new(&task.date, &task.job, Some(ran)));
         Ok(step)
     }
 

@@ -57,11 +57,12 @@ impl Day {
     pub(super) fn rows(&self) -> Vec<Row> {
         let mut jobs: Vec<(&String, &Ran)> = self.jobs.iter().collect();
         jobs.sort_by_key(|(name, ran)| (ran.ended.unwrap_or(i64::MAX), name.as_str()));
-        let mut rows: Vec<Row> = jobs.iter().map(|(job, ran)| Row::new(self.date, job, Some((*ran).clone()))).collect();
+        let mut rows: Vec<Row> =
+            jobs.iter().map(|(job, ran)| Row::new(&self.date, job, Some((*ran).clone()))).collect();
         if let Some(run) = &self.run {
             let seconds = run.ended.zip(run.began).map(|(ended, began)| ended - began);
             let ran = Ran { state: run.state.clone(), seconds, ..Ran::default() };
-            rows.push(Row::new(self.date, &run.by, Some(ran)));
+            rows.push(Row::new(&self.date, &run.by, Some(ran)));
         }
         rows
     }
@@ -93,7 +94,7 @@ pub(super) async fn by_luigi(
     noted: Vec<Day>,
     most: usize,
 ) -> Result<(Vec<Day>, Look, Option<String>)> {
-    let (look, silent) = match ask(globals, session, name, most).await {
+    let (look, silent) = match Box::pin(ask(globals, session, name, most)).await {
         Ok(look) => (look, None),
         Err(failure) => (Look::default(), Some(failure.message)),
     };

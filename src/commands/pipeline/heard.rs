@@ -33,7 +33,7 @@ pub(super) struct Heard<'a> {
     /// Why it was not started.
     pub refused: Option<Told>,
     /// How many lines were heard in this call.
-    heard: usize,
+    lines: usize,
     /// How many were told in earlier ones, and come again.
     skip: usize,
     /// When something was told last.
@@ -50,17 +50,17 @@ impl<'a> Heard<'a> {
         watch: &'a mut Watch,
     ) -> Self {
         let (begun, over, refused) = (false, None, None);
-        Self { name, host, date, json, verbose, watch, begun, over, refused, heard: 0, skip: 0, told: Instant::now() }
+        Self { name, host, date, json, verbose, watch, begun, over, refused, lines: 0, skip: 0, told: Instant::now() }
     }
 
     /// The host is called, for the first time or again: it tells all lines from the first.
     pub(super) fn call(&mut self) {
-        self.skip = self.skip.max(std::mem::take(&mut self.heard));
+        self.skip = self.skip.max(std::mem::take(&mut self.lines));
     }
 
     /// Whether this call told anything that an earlier one had not.
     pub(super) fn went_on(&self) -> bool {
-        self.heard > self.skip
+        self.lines > self.skip
     }
 
     /// Takes in a line of the script that follows the unit.
@@ -80,17 +80,19 @@ impl<'a> Heard<'a> {
                 self.begun = true;
             }
             Some(Told::Line(text, at)) => {
-                self.heard += 1;
+                self.lines += 1;
                 if self.went_on() {
                     self.line(&text, at);
                 }
             }
-            Some(Told::Still) if self.told.elapsed() >= STILL => {
+            Some(Told::Still) => {
+                if self.told.elapsed() < STILL {
+                    return;
+                }
                 let what = self.watch.at_work().or_else(|| self.watch.last.back().cloned());
                 let what = what.map(|what| format!(" ({what})")).unwrap_or_default();
                 self.tell("still", None, format!("{date}: {name} still works{what}"));
             }
-            Some(Told::Still) => {}
             Some(Told::Over(end)) => self.over = Some(end),
         }
     }

@@ -75,8 +75,10 @@ impl Logs {
                 let there = OnHost::find(globals, &session, &name).await?.log(date, job).await?;
                 if there { Ok(()) } else { Err(none(&session, &name, job, date, &days)) }
             }
-            (_, Some((date, _))) => journal(globals, &session, &name, Some(date)).await,
-            (None, None) if orchestrator == Orchestrator::Luigi => journal(globals, &session, &name, date).await,
+            (_, Some((date, _))) => Box::pin(journal(globals, &session, &name, Some(date))).await,
+            (None, None) if orchestrator == Orchestrator::Luigi => {
+                Box::pin(journal(globals, &session, &name, date)).await
+            }
             (Some(job), None) => Err(none(&session, &name, job, date, &days)),
             (None, None) => {
                 let flags = session.flags();

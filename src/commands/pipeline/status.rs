@@ -64,7 +64,8 @@ impl Status {
                     None => None,
                 };
                 let deployed = described.map(|described| Deployed { described, at });
-                days::by_luigi(globals, &session, &name, deployed.as_ref(), noted, days).await?
+                let asked = days::by_luigi(globals, &session, &name, deployed.as_ref(), noted, days);
+                Box::pin(asked).await?
             }
             Orchestrator::Airflow => match of_airflow(globals, &session, &name, days).await {
                 Ok(runs) => (with_jobs(runs, noted), Look::default(), None),

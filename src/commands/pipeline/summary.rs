@@ -24,7 +24,7 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) fn new(date: impl ToString, task: &str, ran: Option<Ran>) -> Self {
+    pub(super) fn new(date: &impl ToString, task: &str, ran: Option<Ran>) -> Self {
         Self { date: date.to_string(), task: task.to_owned(), ran }
     }
 
@@ -64,7 +64,9 @@ pub(super) fn show(rows: &[Row], clusters: &[Cluster], json: bool) -> Result {
     if !rows.is_empty() {
         ui::print(&table(rows))?;
     }
-    clusters.iter().for_each(|cluster| ui::say(&cluster.sentence()));
+    for cluster in clusters {
+        ui::say(&cluster.sentence());
+    }
     Ok(())
 }
 

@@ -114,13 +114,13 @@ impl Job {
 
     /// How far it came.
     pub fn state(&self) -> State {
-        match self.ran.as_ref().map(|ran| ran.state.as_str()) {
-            Some("RUNNING" | "PENDING") => State::Running,
-            Some("COMPLETED") | None if self.tells && self.summary().is_none() => State::Missing,
-            Some("COMPLETED") => State::Done,
-            None if self.summary().is_some() => State::Done,
-            None => State::Unknown,
-            Some(_) => State::Failed,
+        let silent = self.tells && self.summary().is_none();
+        match &self.ran {
+            Some(ran) if ran.is_at_work() => State::Running,
+            Some(ran) if !ran.is_done() => State::Failed,
+            _ if silent => State::Missing,
+            None if self.summary().is_none() => State::Unknown,
+            _ => State::Done,
         }
     }
 

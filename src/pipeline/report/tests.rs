@@ -244,3 +244,17 @@ fn schemas_are_compared_with_the_last_day_that_had_rows() {
     assert_eq!(told, [("new", true, 1), ("gone", false, 1), ("other", false, 1)], "an empty day has no schema");
     assert_eq!(found[2].before, Some(Column { kind: "number".into(), share: Some(0.9) }));
 }
+
+#[test]
+fn a_job_s_state_is_known_in_the_words_of_emr_luigi_and_airflow() {
+    let state = |word: &str| Job { name: "extract".into(), ran: Some(ran(word)), ..Job::default() }.state();
+    for (words, wanted) in [
+        (&["COMPLETED", "done", "success"][..], State::Done),
+        (&["RUNNING", "runs", "running"], State::Running),
+        (&["FAILED", "failed", "upstream_failed", "CANCELLED"], State::Failed),
+    ] {
+        for word in words {
+            assert!(state(word) == wanted, "{word}");
+        }
+    }
+}
