@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error::{Failure, Result},
-    tunnel::{Folder, Found, Told, keeper_process},
+    tunnel::{Folder, Found, State, Told, keeper_process},
     ui,
 };
 
@@ -35,6 +35,8 @@ pub struct Up {
     foreground: bool,
 }
 
+/// How long one that lost its connection is waited for.
+const RECONNECTS_WITHIN: Duration = Duration::from_secs(10);
 /// How long a keeper may take to begin: AWS is asked, and two hosts are connected to.
 const PATIENCE: Duration = Duration::from_mins(3);
 
@@ -87,7 +89,7 @@ async fn already(subject: &Subject, port: Option<u16>) -> Result<Option<Told>> {
         Found::Up(told) if port.is_some_and(|port| port != told.port) => {
             Err(Failure::new(format!("the tunnel is up already, at port {}", told.port)).hint(down))
         }
-        Found::Up(told) => Ok(Some(*told)),
+        Found::Up(told) => connected(subject, *told).await.map(Some),
         Found::Silent(record) => {
             let process = record.map_or_else(String::new, |record| format!(" (process {})", record.keeper.id));
             let failure = Failure::new(format!("another tunnel{process} is starting, or does not answer"));
@@ -95,6 +97,28 @@ async fn already(subject: &Subject, port: Option<u16>) -> Result<Option<Told>> {
         }
         Found::Down(_) => Ok(None),
     }
+}
+
+/// A tunnel that is there, once it is connected. One that lost its connection gets a moment; then it says why it has none.
+async fn connected(subject: &Subject, mut told: Told) -> Result<Told> {
+    let flags = &subject.flags;
+    let began = tokio::time::Instant::now();
+    while told.state == State::Reconnecting {
+        if began.elapsed() >= RECONNECTS_WITHIN {
+            let why = told.reason.map_or_else(String::new, |reason| format!(": {reason}"));
+            return Err(Failure::new(format!("the tunnel has lost its connection, and connects again{why}")).hint(
+                format!("it goes on trying by itself; `infra{flags} tunnel status` tells how, `infra{flags} tunnel down` ends it"),
+            ));
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        match subject.folder.find().await? {
+            Found::Up(now) => told = *now,
+            Found::Silent(_) | Found::Down(_) => return Err(Failure::new("the tunnel ended while it connected again").hint(
+                format!("`infra{flags} tunnel status` says why; `infra{flags} tunnel up` opens another"),
+            )),
+        }
+    }
+    Ok(told)
 }
 
 pub(super) fn tell(told: &Told, flags: &str) -> Result {
