@@ -22,7 +22,7 @@ fn put(daily: &Daily, key: &str, text: &str) {
     daily.aws().run(&format!("s3api put-object --bucket {bucket} --key {key} --body {}", body.display()));
 }
 
-fn summary(rejected: u64, city: Value) -> String {
+fn summary(rejected: u64, city: &Value) -> String {
     json!({
         "job": "clean", "in": 2_000, "out": 1_960 - rejected, "duplicates": 40, "rejected": rejected,
         "rejected_by_reason": { "<b>no date</b>": rejected }, "null_shares": { "city": 0.25 }, "schema": { "city": city },
@@ -43,8 +43,8 @@ fn made(daily: &Daily, arguments: &[&str]) -> (String, String) {
 #[test]
 fn a_report_is_of_the_days_that_something_is_known_of() {
     let daily = told(&[
-        ("2020-01-01", &summary(0, json!("text"))),
-        ("2020-01-03", &summary(10, json!({ "type": "number", "share": 0.5 }))),
+        ("2020-01-01", &summary(0, &json!("text"))),
+        ("2020-01-03", &summary(10, &json!({ "type": "number", "share": 0.5 }))),
         ("2020-01-04", "{\"in\": 20"),
     ]);
     // Something else that lies there is no day.
@@ -75,7 +75,7 @@ fn a_report_is_of_the_days_that_something_is_known_of() {
 
 #[test]
 fn a_day_is_compared_with_the_one_before_it() {
-    let daily = told(&[("2020-01-01", &summary(0, json!("text"))), ("2020-01-02", &summary(1, json!("number")))]);
+    let daily = told(&[("2020-01-01", &summary(0, &json!("text"))), ("2020-01-02", &summary(1, &json!("number")))]);
     let (path, page) = made(&daily, &["daily", "--date", "2020-01-02"]);
     assert_eq!(path, ".infra/reports/daily-local-2020-01-02.html");
     assert!(page.contains("other type") && page.contains("Every row is accounted for: 2,000 in = 1,959 out"), "{page}");
@@ -86,14 +86,14 @@ fn a_day_is_compared_with_the_one_before_it() {
 
 #[test]
 fn open_shows_the_newest_report_and_makes_one_where_there_is_none() {
-    let daily = told(&[("2020-01-01", &summary(0, json!("text")))]);
+    let daily = told(&[("2020-01-01", &summary(0, &json!("text")))]);
     let open = |arguments: &[&str]| daily.local(&[&["open", "report", "--no-browser"], arguments].concat());
     let opened = || PathBuf::from(open(&[]).expect(0).out.trim());
     let first = opened();
     assert!(first.is_absolute() && first.ends_with(".infra/reports/daily-local-2020-01-01.html"), "{first:?}");
     assert!(std::fs::read_to_string(&first).expect("a page").contains("Rows by day"));
     // Another, made later, and some that are none of ours.
-    put(&daily, "clean/_runs/2020-01-02.json", &summary(0, json!("text")));
+    put(&daily, "clean/_runs/2020-01-02.json", &summary(0, &json!("text")));
     let reports = first.parent().expect("a folder").to_owned();
     std::thread::sleep(std::time::Duration::from_millis(20));
     let (newer, _) = made(&daily, &[]);
@@ -107,7 +107,7 @@ fn open_shows_the_newest_report_and_makes_one_where_there_is_none() {
 
 #[test]
 fn a_report_of_nothing_is_refused_with_what_to_do() {
-    let daily = told(&[("2020-01-01", &summary(0, json!("text")))]);
+    let daily = told(&[("2020-01-01", &summary(0, &json!("text")))]);
     let report = |arguments: &[&str]| daily.local(&[&["pipeline", "report"], arguments].concat());
     report(&["--date", "2020-02-02"]).expect(1).says(&["daily has not run for 2020-02-02", "pipeline status daily"]);
     report(&["dayly"]).expect(1).says(&["no pipeline `dayly`", "did you mean `daily`?"]);

@@ -230,7 +230,7 @@ fn the_page_needs_nothing_from_anywhere_else() {
 fn schemas_are_compared_with_the_last_day_that_had_rows() {
     let on =
         |day: i8, schema: Value| Day { date: date(2020, 1, day), jobs: vec![job("a", &json!({ "schema": schema }))] };
-    let days = vec![
+    let days = [
         on(1, json!({ "same": "text", "gone": "text", "other": { "type": "number", "share": 0.9 } })),
         on(2, json!({})),
         on(
