@@ -146,7 +146,8 @@ impl Stack<'_> {
         let Some(cluster) = self.spec.cluster.as_ref().filter(|_| on_hosts) else { return Ok(()) };
         let security = cluster.security.needs_configuration();
         let security = security.then(|| EmrSecurityConfiguration::full_name(self.names, SECURITY));
-        self.cluster_request = Some(written_request(&self.emr_cluster(cluster, None), security).await?);
+        let resource = self.emr_cluster(cluster, None);
+        self.cluster_request = Some(Box::pin(written_request(&resource, security)).await?);
         Ok(())
     }
 

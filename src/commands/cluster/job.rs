@@ -44,7 +44,9 @@ pub async fn locate(session: &Session, named: &str, pipeline: Option<&str>) -> R
             Failure::new(format!("there is no job `{named}`: no file of this machine, and none in {}", folder.uri("")));
         return Err(match nearest(named, names.iter().map(String::as_str)) {
             Some(near) => failure.hint(format!("did you mean `{near}`?")),
-            None if names.is_empty() => failure.hint("no program lies directly there; name a local file, or s3://BUCKET/PATH"),
+            None if names.is_empty() => {
+                failure.hint("no program lies directly there; name a local file, or s3://BUCKET/PATH")
+            }
             None => failure.hint(format!("what is there: {}", shortened(&names))),
         });
     }

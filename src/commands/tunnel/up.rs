@@ -113,9 +113,10 @@ async fn connected(subject: &Subject, mut told: Told) -> Result<Told> {
         tokio::time::sleep(Duration::from_millis(500)).await;
         match subject.folder.find().await? {
             Found::Up(now) => told = *now,
-            Found::Silent(_) | Found::Down(_) => return Err(Failure::new("the tunnel ended while it connected again").hint(
-                format!("`infra{flags} tunnel status` says why; `infra{flags} tunnel up` opens another"),
-            )),
+            Found::Silent(_) | Found::Down(_) => {
+                return Err(Failure::new("the tunnel ended while it connected again")
+                    .hint(format!("`infra{flags} tunnel status` says why; `infra{flags} tunnel up` opens another")));
+            }
         }
     }
     Ok(told)
