@@ -203,7 +203,7 @@ pub fn airflow(stack: &Stack) {
         .says(&["no run of a job `second` for 2019-01-01"]);
 
     // What Airflow cannot read is told with its reason.
-    stack.project.write("templates/tiny/tiny_dag.py", "import nothing_of_this_name\n");
+    stack.project.write("templates/tiny/tiny_dag.py", "from airflow import DAG\nimport nothing_of_this_name\n");
     stack.local(&["pipeline", "deploy", "--yes"]).expect(0);
     run(stack, &arguments).expect(1).says(&["Airflow cannot read", "nothing_of_this_name"]);
 }
