@@ -176,7 +176,7 @@ class Step:
     def start(self, command):
         """A new cluster, by the command that whoever runs the tasks gives; they end it, too."""
         self.tell("no cluster is up: one is started, which takes some minutes")
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
             raise RuntimeError(f"the cluster cannot be started: {said}")
