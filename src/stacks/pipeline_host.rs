@@ -354,3 +354,16 @@ fn render(text: &str, values: &Value) -> anyhow::Result<String> {
 
 /// The versions that are deployed in this pass, by pipeline.
 pub(super) type Releases = BTreeMap<String, Release>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::Subnet;
+
+    /// A template's text and the cluster's request name a subnet alike: one that is not recognised would stay as it is.
+    #[test]
+    fn what_stands_for_a_subnet_is_one_thing() {
+        let address = Address::new(<Subnet as Resource<Cloud>>::KIND, "private");
+        assert_eq!(fill::subnet_id("private"), stands_for(&address));
+    }
+}

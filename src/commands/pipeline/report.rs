@@ -79,13 +79,6 @@ impl Report {
     }
 }
 
-/// Writes the report of these days where reports are, and returns its path.
-#[expect(dead_code, reason = "the end of a run, which is not here yet, calls it")]
-pub(super) async fn write_report(session: &Session, name: &str, dates: &[Date]) -> Result<PathBuf> {
-    let range = dates.iter().min().copied().zip(dates.iter().max().copied());
-    Box::pin(Pages { session, name }.write(range, None)).await
-}
-
 /// Writes the report of the last days of the spec's only pipeline; for `infra open report`.
 pub(in super::super) async fn write_newest(globals: &Globals) -> Result<PathBuf> {
     let session = Session::open(globals, Scope::Cloud).await?;
