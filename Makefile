@@ -14,10 +14,10 @@ help: ## Lists the targets
 demo: ## Brings the nyc311 platform up on the local cloud, and runs three days of its pipeline there
 	scripts/demo
 
-test: ## Runs every test but the pipelines' slow ones, on the strict local cloud and on stock moto
+test: ## Runs every test, on the strict local cloud and on stock moto
 	scripts/test
 
-test-pipelines: ## Runs the pipelines' slow tests: Spark 2.4.4 beside 3.5, Airflow
+test-pipelines: ## Runs only the pipelines' slow tests: Spark 2.4.4 beside 3.5, Airflow, the image
 	scripts/test-pipelines
 
 test-hosts: ## Runs only the tests on real Linux hosts (root)

@@ -8,18 +8,12 @@
 use std::{
     collections::BTreeMap,
     fmt::Write,
-    fs::{self, File},
-    process::Stdio,
+    fs,
     sync::atomic::{AtomicUsize, Ordering},
     time::Instant,
 };
 
-use crate::support::{
-    census,
-    cli::Project,
-    proxy::{Behaviour, Proxy},
-    server::Server,
-};
+use crate::support::{census, cli::Project, kill::killed_at, server::Server};
 
 const SPEC: &str = "infra/nyc311.yaml";
 
@@ -139,7 +133,7 @@ async fn one(round: Round, call: usize, server: &Server, expected: &Expected) ->
         project.run(&["--local", "-f", SPEC, "apply", "--yes"]).expect(0);
     }
     server.control("POST", "lag", &format!("{{\"lag\": {lag}}}"));
-    if !killed_at(call, verb, server, &project).await? {
+    if !killed_at(call, &server.endpoint, &project, &["-f", SPEC, verb, "--yes"]).await? {
         return Ok(false);
     }
     if lag == 0.0 && call.is_multiple_of(2) {
@@ -168,26 +162,4 @@ async fn one(round: Round, call: usize, server: &Server, expected: &Expected) ->
         return Err(Problem { more, text: unlike.join(", ") });
     }
     Ok(true)
-}
-
-/// Runs `verb` and kills it once its n-th call has taken effect; false where it ends before.
-async fn killed_at(call: usize, verb: &str, server: &Server, project: &Project) -> Result<bool, String> {
-    let proxy = Proxy::start(&server.endpoint, Behaviour { silent_from: Some(call), ..Behaviour::default() }).await;
-    let mut command = project.command(Some(&proxy.endpoint), &["--local", "-f", SPEC, verb, "--yes"]);
-    let log = project.path("log");
-    command.stdout(Stdio::null()).stderr(File::create(&log).expect("a writable project"));
-    let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn().expect("the program starts");
-    tokio::select! {
-        status = child.wait() => {
-            if status.expect("a status").success() {
-                return Ok(false);
-            }
-            Err(format!("it failed by itself before that:\n{}", fs::read_to_string(log).unwrap_or_default()))
-        }
-        () = proxy.silenced() => {
-            // SIGKILL: nothing in the program gets to tidy up.
-            child.kill().await.expect("the program can be killed");
-            Ok(true)
-        }
-    }
 }

@@ -12,3 +12,4 @@ mod preflight;
 mod rules;
 mod support;
 mod tunnel;
+mod vendas;

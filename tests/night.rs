@@ -89,6 +89,13 @@ impl Nyc311 {
         steps.map(|step| (text(&step[0]), text(&step[1]))).collect()
     }
 
+    /// How many clusters have not ended.
+    fn living(&self) -> usize {
+        let listed = self.aws.run("emr list-clusters --query Clusters[].Status.State");
+        let states = listed.as_array().expect("states").iter();
+        states.filter(|state| !state.as_str().is_some_and(|state| state.starts_with("TERMINATED"))).count()
+    }
+
     fn summary(&self) -> Value {
         let file = self.project.path("summary.json");
         let (bucket, to) = (&self.bucket, file.display());
@@ -156,12 +163,16 @@ fn killed_and_run_again(it: &Nyc311) {
         crate::support::hosts::feed(&mut it.command(&["ssh", "processing", "--", "python3", "-"]), &tasks).expect(0);
     assert!(tasks.out.contains(&format!("DONE      Clean(day={DAY})")), "{}", tasks.out);
 
-    // All of it in one go, from nothing, comes to the same.
+    // All of it in one go, from nothing, on a cluster of the run's own, comes to the same.
     let after_the_kill = it.digest();
+    it.local(&["cluster", "down", "--yes"]).expect(0);
     for folder in ["raw", "preprocessed", "cleaned", "runs"] {
         it.aws.run(&format!("s3 rm --recursive --quiet s3://{}/{folder}/", it.bucket));
     }
-    it.run().expect(0);
+    let told = it.run().expect(0);
+    told.says(&["none is up: it is started", "the cluster that it started is ended", "was up for this run alone"]);
+    assert_eq!(it.living(), 0, "the run's cluster is up still");
     assert_eq!(it.summary()["out"], summary["out"]);
+    it.local(&["cluster", "up", "--yes"]).expect(0);
     assert_eq!(it.digest(), after_the_kill);
 }

@@ -200,18 +200,17 @@ fn pipelines(decoder: &Decoder<'_>, spec: &Spec) {
                     );
                     decoder.report(error.hint("declare the cluster"));
                 }
-                for (secret, source) in &pipeline.secrets {
-                    let message = format!(
-                        "secret `{secret}` of pipeline `{name}` has no host to be put on with `orchestrator: steps`"
-                    );
-                    let error = Diagnostic::at(&source.span, message);
-                    decoder.report(error.related(&pipeline.orchestrator.span, "it runs on no host").hint(
-                        "remove it, and have the job read it from AWS Secrets Manager; or run the pipeline by `luigi` or `airflow`",
-                    ));
-                }
+                on_no_host(decoder, name, pipeline);
                 continue;
             }
         };
+        if service == "airflow"
+            && let Some(alert) = pipeline.alerts.first()
+        {
+            let message = format!("`alerts` of pipeline `{name}` would never run: Airflow has its own");
+            let hint = "remove `alerts`, and give the DAG an `on_failure_callback` or `on_success_callback`";
+            decoder.report(Diagnostic::at(&alert.span, message).hint(hint));
+        }
         let Some((on, host)) = pipeline.on.as_ref().and_then(|on| Some((on, spec.hosts.get(&on.value)?))) else {
             continue;
         };
@@ -231,6 +230,32 @@ fn pipelines(decoder: &Decoder<'_>, spec: &Spec) {
                     .hint(format!("add `services: {{ {service}: {{}} }}` to the host")),
             );
         }
+    }
+}
+
+/// What only a host could do for a pipeline that has none.
+fn on_no_host(decoder: &Decoder<'_>, name: &str, pipeline: &Pipeline) {
+    let report = |span: &Span, message: String, hint: &str| {
+        let error = Diagnostic::at(span, message);
+        decoder.report(error.related(&pipeline.orchestrator.span, "it runs on no host").hint(hint));
+    };
+    for (secret, source) in &pipeline.secrets {
+        let message =
+            format!("secret `{secret}` of pipeline `{name}` has no host to be put on with `orchestrator: steps`");
+        let hint = "remove it, and have the job read it from AWS Secrets Manager; or run the pipeline by `luigi` or \
+                    `airflow`";
+        report(&source.span, message, hint);
+    }
+    if let Some(schedule) = &pipeline.schedule {
+        let message = format!("pipeline `{name}` has nobody to start it at that time with `orchestrator: steps`");
+        let hint = "remove `schedule`, and have a timer of your own call `infra pipeline run --yes`; or run the \
+                    pipeline by `luigi` or `airflow`";
+        report(&schedule.span, message, hint);
+    }
+    if let Some(alert) = pipeline.alerts.first() {
+        let message = format!("`alerts` of pipeline `{name}` have no host to run on with `orchestrator: steps`");
+        let hint = "remove them, and go by the exit code of `infra pipeline run`; or run the pipeline by `luigi`";
+        report(&alert.span, message, hint);
     }
 }
 

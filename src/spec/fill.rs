@@ -7,12 +7,14 @@ use serde_json::{Value, json};
 
 use super::{
     error::nearest,
-    model::{ACCOUNT_PLACEHOLDER, Job, Pipeline, Span, Spanned, Spec, Table, Task, Template, Unfilled},
+    model::{ACCOUNT_PLACEHOLDER, Job, Pipeline, Schedule, Span, Spanned, Spec, Table, Task, Template, Unfilled},
     source::{Source, small},
 };
 
 /// The folder for code where neither the spec nor the template says one.
 pub const CODE: &str = "cod/";
+/// Where the host of a pipeline by luigi or Airflow has the request that starts the spec's cluster.
+pub const CLUSTER_SETTINGS: &str = "/etc/infra/cluster.json";
 /// A day to check templates with.
 const SAMPLE_DATE: jiff::civil::Date = jiff::civil::date(2020, 1, 31);
 
@@ -76,9 +78,16 @@ pub fn values(spec: &Spec, name: &str, pipeline: &Pipeline, account: &str, versi
     put("version", Value::from(version));
     put("py_files", Value::from(if archive { format!("{code}{ARCHIVE}") } else { String::new() }));
     put("code", Value::from(code));
+    put("schedule", schedule_values(pipeline.schedule.as_deref()));
     put("retries", Value::from(*pipeline.retries));
     put("retry_seconds", Value::from(pipeline.retry_wait.as_secs()));
     values
+}
+
+/// When it starts, as cron has it, and by which clock; an empty `cron` where nobody starts it but by hand.
+fn schedule_values(schedule: Option<&Schedule>) -> Value {
+    let cron = schedule.map(|schedule| format!("{} {} * * *", schedule.minute, schedule.hour));
+    json!({ "cron": cron.unwrap_or_default(), "zone": schedule.map_or("UTC", |schedule| schedule.zone.as_str()) })
 }
 
 /// Where a secret is on the pipeline's host; nothing where the spec gives the pipeline none of that name.
@@ -105,6 +114,7 @@ fn cluster_values(spec: &Spec, cluster: &super::Cluster, account: &str) -> Value
         "node_role": role(&cluster.node_role),
         "service_role": role(&cluster.service_role),
         "logs": logs.unwrap_or_default(),
+        "file": CLUSTER_SETTINGS,
     })
 }
 

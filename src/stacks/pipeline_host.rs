@@ -17,7 +17,10 @@ use crate::{
     credentials::secret_file::SecretFile,
     hosts::shell,
     resources::{EmrCluster, HostFile, IdOf, OnHost, Package, PythonVenv, Service, stands_for},
-    spec::{self, Alert, AlertWhen, OnTheHost, Orchestrator, SecretSource, Spanned, fill},
+    spec::{
+        self, Alert, AlertWhen, OnTheHost, Orchestrator, SecretSource, Spanned,
+        fill::{self, CLUSTER_SETTINGS},
+    },
 };
 
 macro_rules! text {
@@ -28,8 +31,6 @@ macro_rules! text {
 
 /// The account that pipelines run as where luigi does not run them.
 const ACCOUNT: &str = "infra-pipelines";
-/// What a host starts and ends the cluster by.
-const CLUSTER_SETTINGS: &str = "/etc/infra/cluster.json";
 /// The list that says whether a pipeline's folder is whole.
 const CHECKSUMS: &str = "SHA256SUMS";
 /// What stands for the day in a command, until the shell that runs it knows it.
@@ -120,14 +121,17 @@ impl Stack<'_> {
             let mut placing = Placing { host, on, name, pipeline, ids: self.ids(), needs };
             match *pipeline.orchestrator {
                 Orchestrator::Luigi => self.by_luigi(&mut placing, &wanted, &release)?,
-                Orchestrator::Airflow => self.by_airflow(&placing, &wanted, &release)?,
+                Orchestrator::Airflow => self.by_airflow(&mut placing, &wanted, &release)?,
                 Orchestrator::Steps => {}
             }
         }
         Ok(())
     }
 
-    fn by_airflow(&mut self, placing: &Placing<'_>, wanted: &OnTheHost, release: &Release) -> anyhow::Result<()> {
+    fn by_airflow(&mut self, placing: &mut Placing<'_>, wanted: &OnTheHost, release: &Release) -> anyhow::Result<()> {
+        // The DAG reads it as soon as it is there itself.
+        let cluster = self.cluster_on(placing);
+        placing.needs.extend(cluster);
         let folder = format!("{AIRFLOW_DAGS}/{}", placing.name);
         let files = wanted.files.iter().chain(&wanted.dag).map(|path| path.value.as_str());
         for path in files.chain([DESCRIPTION]) {

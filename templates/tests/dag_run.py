@@ -18,7 +18,11 @@ bag = DagBag(os.environ["DAGS"], include_examples=False)
 if sys.argv[1] == "import" or bag.import_errors:
     dag = bag.dags.get("pipeline_vendas")
     tasks = {} if dag is None else {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks}
-    print(json.dumps({"errors": {os.path.basename(k): v for k, v in bag.import_errors.items()}, "tasks": tasks}))
+    found = {"errors": {os.path.basename(k): v for k, v in bag.import_errors.items()}, "tasks": tasks}
+    if dag is not None:
+        found["schedule"] = [str(dag.timetable.summary), str(dag.timezone), dag.is_paused_upon_creation]
+        found["job_flow"] = dag.get_task("create_cluster").job_flow_overrides
+    print(json.dumps(found))
     sys.exit(0)
 dag = bag.get_dag("pipeline_vendas")
 date = timezone.datetime(2024, 5, 6)

@@ -10,7 +10,7 @@ import threading
 import boto3
 import environments
 import pytest
-from conftest import HERE, TEMPLATES, run
+from conftest import HERE, TEMPLATES, absent, run
 from moto.server import ThreadedMotoServer
 
 pytestmark = pytest.mark.slow
@@ -22,7 +22,7 @@ ORDER = ["create_cluster", "wait_for_cluster", "add_step", "wait_for_step", "end
 def python():
     found = environments.find_python("3.10")
     if found is None:
-        pytest.skip("Airflow 2.8.0's pinned packages are for Python 3.10, and this machine has none")
+        absent("Airflow 2.8.0's pinned packages are for Python 3.10, and this machine has none")
     return environments.airflow(found)
 
 
@@ -112,6 +112,34 @@ def test_it_loads_with_its_tasks_in_order(installed):
 def test_wrong_settings_break_it_visibly(installed, settings, what):
     installed.configure(**settings)
     assert what in installed.dag_run("import")["errors"]["pipeline_vendas.py"]
+
+
+def test_a_schedule_has_a_clock_and_is_kept_from_the_first_day(installed):
+    assert installed.dag_run("import")["schedule"] == ["None", "UTC", True]
+    installed.configure(schedule="30 2 * * *", zone="America/Sao_Paulo")
+    assert installed.dag_run("import")["schedule"] == ["30 2 * * *", "America/Sao_Paulo", False]
+
+
+def test_the_cluster_is_the_one_of_the_file(installed):
+    tags = [{"Key": "infra:address", "Value": "emr_cluster/main"}, {"Key": "infra:stack", "Value": "vendas-test"}]
+    request = {
+        "Name": "vendas-test", "ReleaseLabel": "emr-7.0.0", "Tags": tags, "StepConcurrencyLevel": 4,
+        "Instances": {"InstanceCount": 9, "KeepJobFlowAliveWhenNoSteps": True}, "LogUri": "s3://logs/emr/",
+    }  # fmt: skip
+    file = installed.base / "cluster.json"
+    file.write_text(json.dumps({"request": request}))
+    # Of what both say, the file holds.
+    installed.configure(cluster=str(file), release="emr-6.0.0", job_flow={"StepConcurrencyLevel": None, "LogUri": "s3://x/"})
+    found = installed.dag_run("import")
+    expected = {**request, "Name": "vendas {{ data_interval_start | ds }}", "Tags": tags[1:], "LogUri": "s3://x/"}
+    del expected["StepConcurrencyLevel"]
+    assert (found["errors"], found["job_flow"]) == ({}, expected)
+
+    request["Configurations"] = [{"Classification": "x", "Properties": {"y": "s3://data/y.json"}}]
+    file.write_text(json.dumps({"request": request}))
+    assert "s3://data/y.json ends in .json" in installed.dag_run("import")["errors"]["pipeline_vendas.py"]
+    file.unlink()
+    assert "has no request for a cluster" in installed.dag_run("import")["errors"]["pipeline_vendas.py"]
 
 
 def test_no_settings_break_it_visibly(installed):

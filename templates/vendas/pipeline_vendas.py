@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 
+import pendulum
 from airflow import DAG
 from airflow.models import Variable
 from airflow.providers.amazon.aws.operators.emr import (
@@ -36,9 +37,11 @@ DEFAULTS = {
     "key": "",
     "roles": {"nodes": "EMR_EC2_DefaultRole", "service": "regras-emr"},
     "tags": {},
+    "cluster": "",  # a file with the whole request, as infra writes it from the spec; goes before release to roles
     "job_flow": {},  # what else RunJobFlow is told; goes before all of the above
     "spark": [],  # arguments for spark-submit
-    "schedule": None,  # cron, in UTC
+    "schedule": None,  # cron; only by hand unless said
+    "zone": "UTC",  # whose clock the schedule goes by
     "poll": 30,  # seconds between looks at the cluster and the step
     "cluster_minutes": 60,
     "step_minutes": 360,
@@ -64,8 +67,20 @@ def settings() -> dict:
     return {**DEFAULTS, **inferred, **{name: value for name, value in found.items() if value not in ("", None)}}
 
 
-def job_flow(wanted: dict) -> dict:
-    """The request for the cluster. It ends itself too, where this DAG cannot: it has a limit for idleness."""
+def specified(wanted: dict) -> dict:
+    """The request for the spec's own cluster, from the file that infra writes on this host."""
+    try:
+        request = json.loads(pathlib.Path(wanted["cluster"]).read_text(encoding="utf-8"))["request"]
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"{wanted['cluster']} has no request for a cluster: {error!r}") from error
+    # With its address it would be the one cluster that `infra cluster up` starts, and not this run's.
+    request["Tags"] = [tag for tag in request.get("Tags", []) if tag["Key"] != "infra:address"]
+    return request
+
+
+def described(wanted: dict) -> dict:
+    """The request for a cluster as the settings describe it. It ends itself too, where this DAG cannot: it has a limit
+    for idleness."""
     counts = {role: {"Name": role.lower(), "InstanceRole": role, "InstanceType": kind, "InstanceCount": 1,
                      "Market": "ON_DEMAND"} for role, kind in wanted["types"].items()}  # fmt: skip
     instances = {"InstanceGroups": list(counts.values()), "KeepJobFlowAliveWhenNoSteps": True}
@@ -74,7 +89,6 @@ def job_flow(wanted: dict) -> dict:
     if wanted["key"]:
         instances["Ec2KeyName"] = wanted["key"]
     request = {
-        "Name": "vendas {{ data_interval_start | ds }}",
         "ReleaseLabel": wanted["release"],
         "Applications": [{"Name": name} for name in wanted["applications"]],
         "Instances": instances,
@@ -89,17 +103,32 @@ def job_flow(wanted: dict) -> dict:
     }
     if wanted["logs"]:
         request["LogUri"] = wanted["logs"]
+    return request
+
+
+def job_flow(wanted: dict) -> dict:
+    """The request for the cluster of a run."""
+    request = specified(wanted) if wanted["cluster"] else described(wanted)
+    request["Name"] = "vendas {{ data_interval_start | ds }}"
     # `null` takes a field away: releases before 5.30.0 know no AutoTerminationPolicy.
-    return {name: value for name, value in {**request, **wanted["job_flow"]}.items() if value is not None}
+    request = {name: value for name, value in {**request, **wanted["job_flow"]}.items() if value is not None}
+    refuse_files(request)
+    return request
+
+
+def refuse_files(value: object) -> None:
+    """A text that ends in .json would be read by the operators as a file of this host."""
+    if isinstance(value, str) and value.endswith(".json"):
+        raise ValueError(f"{value} ends in .json, which the operator would take for a template of its own")
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else []:
+        refuse_files(inner)
 
 
 def step(wanted: dict) -> dict:
-    """The step. An argument that ends in .json would be read by the operator as a file of this host."""
+    """The step."""
     arguments = ["spark-submit", "--deploy-mode", "cluster", *wanted["spark"], wanted["code"]]
     arguments += ["--bronze", wanted["bronze"], "--gold", wanted["gold"]]
-    for argument in arguments:
-        if argument.endswith(".json"):
-            raise ValueError(f"{argument} ends in .json, which the operator would take for a template of its own")
+    refuse_files(arguments)
     jar = {"Jar": "command-runner.jar", "Args": arguments}
     return {"Name": "processa_spark_vendas", "ActionOnFailure": "CANCEL_AND_WAIT", "HadoopJarStep": jar}
 
@@ -113,8 +142,10 @@ COMMON = {"aws_conn_id": WANTED["aws_conn_id"]}
 with DAG(
     NAME,
     description="Sales with their users, products, values and commissions",
-    start_date=datetime.datetime(2024, 1, 1),
+    start_date=pendulum.datetime(2024, 1, 1, tz=WANTED["zone"]),
     schedule=WANTED["schedule"],
+    # What has a time is meant to run then: Airflow's own default would leave it paused.
+    is_paused_upon_creation=WANTED["schedule"] is None,
     catchup=False,
     max_active_runs=1,
     # A second try of a create would leave the first cluster behind; of a step, do it twice.

@@ -8,7 +8,6 @@
 
 use std::{
     fs,
-    process::Stdio,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -20,12 +19,7 @@ use infra::cloud::{Target, connect};
 use tokio::task::block_in_place;
 
 use super::{cluster, destroy, project};
-use crate::support::{
-    cli::Project,
-    proxy::{Behaviour, Proxy},
-    server::Server,
-    world::REGION,
-};
+use crate::support::{cli::Project, kill::killed_at, server::Server, world::REGION};
 
 /// A verb that is killed, and the call that is next.
 #[derive(Debug)]
@@ -96,7 +90,10 @@ async fn sweep(swept: Arc<(Swept, Swept)>) -> Done {
         let what = if there.is_none() { up } else { down };
         let call = what.next();
         let was_killed = match call {
-            Some(call) => killed_at(&server, &project, what.verb, call).await,
+            Some(call) => {
+                let killed = killed_at(call, &server.endpoint, &project, &["cluster", what.verb, "--yes"]).await;
+                killed.unwrap_or_else(|why| panic!("{}: {why}", what.verb))
+            }
             None => false,
         };
         if was_killed {
@@ -166,22 +163,4 @@ async fn clusters(server: &Server) -> Vec<Found> {
     let all = found.clusters().iter().map(|cluster| (cluster.id().expect("an id").to_owned(), state(cluster)));
     let here = all.filter(|(_, state)| !state.starts_with("TERMINATED"));
     here.map(|(id, state)| Found { id, lives: state != "TERMINATING" }).collect()
-}
-
-/// Runs a verb and kills it once its n-th call has taken effect; false where it ends before.
-async fn killed_at(server: &Server, project: &Project, verb: &str, call: usize) -> bool {
-    let proxy = Proxy::start(&server.endpoint, Behaviour { silent_from: Some(call), ..Behaviour::default() }).await;
-    let mut command = project.command(Some(&proxy.endpoint), &["--local", "cluster", verb, "--yes"]);
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn().expect("the program starts");
-    tokio::select! {
-        status = child.wait() => {
-            assert!(status.expect("a status").success(), "{verb} fails by itself before call {call}");
-            false
-        }
-        () = proxy.silenced() => {
-            child.kill().await.expect("the program can be killed");
-            true
-        }
-    }
 }

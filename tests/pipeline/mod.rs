@@ -1,6 +1,7 @@
 //! Pipelines as a user has them, on the cloud under test.
 
 mod deploy;
+mod interrupted;
 mod mistakes;
 mod report;
 mod run;
@@ -28,7 +29,11 @@ impl Daily {
     }
 
     fn at(endpoint: &str) -> Self {
-        let (project, stack) = (Project::empty(endpoint), unique());
+        Self::named(endpoint, unique())
+    }
+
+    fn named(endpoint: &str, stack: String) -> Self {
+        let project = Project::empty(endpoint);
         let spec = std::fs::read_to_string(root().join("tests/cases/daily.yaml")).expect("the spec of these tests");
         project.write("infra/daily.yaml", &spec.replace("STACK", &stack));
         copy(&root().join("tests/cases/daily"), &project.path("templates/daily"));

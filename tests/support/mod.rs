@@ -4,6 +4,7 @@ pub mod aws;
 pub mod census;
 pub mod cli;
 pub mod hosts;
+pub mod kill;
 pub mod lab;
 pub mod proxy;
 pub mod server;

@@ -15,6 +15,7 @@ use super::{
     super::{Globals, reach::Reach, run::Stops, session::Session},
     days::{Day, Whole},
     on_cluster::Cluster,
+    report,
     run::Ready,
     summary::{self, Row, tell},
 };
@@ -159,7 +160,8 @@ pub(super) async fn go(globals: &Globals, ready: Ready) -> Result {
         () = stops.next() => Err(Failure::cancelled("stopped")
             .hint("Airflow goes on with what is at work: the same command again follows it")),
     };
-    summary::show(&run.rows, &run.clusters, changing.json)?;
+    let report = report::of_run(&session, &run.on.name, &run.version, &run.rows).await;
+    summary::show(&run.rows, &run.clusters, report.as_deref(), changing.json)?;
     outcome
 }
 

@@ -16,6 +16,7 @@ use super::{
     super::{Globals, reach::Reach, run::Stops, session::Session},
     heard::Heard,
     on_cluster::{Cluster, Outcome, verdict},
+    report,
     run::Ready,
     summary::{self, Row, tell},
 };
@@ -130,7 +131,8 @@ pub(super) async fn go(globals: &Globals, ready: Ready) -> Result {
         ended = cluster.give_back(globals, &changing, &mut stops, session.flags()).await;
         run.cluster = Some(cluster);
     }
-    summary::show(&run.rows, run.cluster.as_slice(), changing.json)?;
+    let report = report::of_run(&session, &run.name, &run.version, &run.rows).await;
+    summary::show(&run.rows, run.cluster.as_slice(), report.as_deref(), changing.json)?;
     verdict(outcome, ended, || run.stopped())
 }
 

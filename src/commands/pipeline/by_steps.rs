@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{
     super::{Globals, run::Stops, session::Session},
     on_cluster::{Cluster, Outcome, verdict},
+    report,
     run::{Ready, pairs},
     summary::{self, Row, counts},
 };
@@ -83,7 +84,8 @@ pub(super) async fn go(globals: &Globals, ready: Ready) -> Result {
         () = stops.next() => Ok(Outcome::Stopped),
     };
     let ended = cluster.give_back(globals, &changing, &mut stops, session.flags()).await;
-    summary::show(&run.done, std::slice::from_ref(&cluster), changing.json)?;
+    let report = report::of_run(&session, &name, &run.version, &run.done).await;
+    summary::show(&run.done, std::slice::from_ref(&cluster), report.as_deref(), changing.json)?;
     verdict(outcome, ended, || run.stopped(&cluster))
 }
 

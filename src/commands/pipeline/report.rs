@@ -12,6 +12,7 @@ use super::{
         session::{Scope, Session},
     },
     choose,
+    summary::Row,
 };
 use crate::{
     cloud::Cloud,
@@ -73,8 +74,9 @@ impl Report {
         }
         let session = Session::open(globals, Scope::Cloud).await?;
         let name = choose::one(&session, name.as_deref())?;
-        let days = Pages { session: &session, name: &name };
-        let file = Box::pin(days.write(range, output)).await?;
+        let version = deployed(&session, &name).await?;
+        let pages = Pages { session: &session, name: &name, version };
+        let file = Box::pin(pages.write(range, output)).await?;
         Ok(ui::print(&format!("{}\n", file.display()))?)
     }
 }
@@ -83,7 +85,31 @@ impl Report {
 pub(in super::super) async fn write_newest(globals: &Globals) -> Result<PathBuf> {
     let session = Session::open(globals, Scope::Cloud).await?;
     let name = choose::one(&session, None)?;
-    Box::pin(Pages { session: &session, name: &name }.write(None, None)).await
+    let version = deployed(&session, &name).await?;
+    Box::pin(Pages { session: &session, name: &name, version }.write(None, None)).await
+}
+
+/// Writes the report of the days that a run did something for; its path. A report that cannot be written changes nothing
+/// about the run: it is told, no more. There is none where nothing is known that it could show.
+pub(super) async fn of_run(session: &Session, name: &str, version: &str, rows: &[Row]) -> Option<PathBuf> {
+    let ran = || rows.iter().filter(|row| row.ran.is_some()).filter_map(|row| row.date.parse::<Date>().ok());
+    let (first, last) = ran().min().zip(ran().max())?;
+    let most = jiff::Span::new().days(i64::try_from(MOST_DAYS).unwrap_or(1) - 1);
+    let earliest = last.checked_sub(most).unwrap_or(first);
+    let pages = Pages { session, name, version: Some(version.to_owned()) };
+    match Box::pin(pages.try_write(Some((first.max(earliest), last)), None)).await {
+        Ok(file) => file,
+        Err(failure) => {
+            ui::say(&format!("note: the run's report could not be written: {}", failure.message));
+            None
+        }
+    }
+}
+
+/// The version that is deployed.
+async fn deployed(session: &Session, name: &str) -> Result<Option<String>> {
+    let known = session.observe().await?;
+    Ok(known.find::<Cloud, resources::Pipeline>(name).and_then(|found| found.version.clone()))
 }
 
 /// The newest report that was written of one of the spec's pipelines.
@@ -118,17 +144,22 @@ fn is_of(name: &str, pipeline: &str, local: bool) -> bool {
 struct Pages<'a> {
     session: &'a Session,
     name: &'a str,
+    /// The version that is deployed; nothing where none is.
+    version: Option<String>,
 }
 
 impl Pages<'_> {
     async fn write(&self, range: Option<(Date, Date)>, output: Option<PathBuf>) -> Result<PathBuf> {
-        let Self { session, name } = *self;
+        self.try_write(range, output).await?.ok_or_else(|| self.nothing(range))
+    }
+
+    /// Writes the page; nothing where nothing is known of the days.
+    async fn try_write(&self, range: Option<(Date, Date)>, output: Option<PathBuf>) -> Result<Option<PathBuf>> {
+        let Self { session, name, ref version } = *self;
         let (cloud, account) = (&session.cloud, &session.cloud.names.account);
         let pipeline = &session.spec.pipelines[name];
         let at = code_folder(&session.spec, pipeline, account);
-        let known = session.observe().await?;
-        let version = known.find::<Cloud, resources::Pipeline>(name).and_then(|found| found.version.clone());
-        let described = match &version {
+        let described = match version {
             Some(version) => stored::description(cloud, &at, name, version).await?,
             // What it left is there still.
             None => self.in_folder()?,
@@ -138,7 +169,7 @@ impl Pages<'_> {
         let (dates, before) = dates(&source, range).await?;
         let mut days = source.days(&dates).await?;
         if !days.iter().any(report::Day::is_known) {
-            return Err(self.nothing(range));
+            return Ok(None);
         }
         // A range has days of which nothing is known, before the first run and after the last.
         days.retain(|day| range.is_some() || day.is_known());
@@ -148,6 +179,7 @@ impl Pages<'_> {
         };
         let whose = if session.local { "the local cloud".to_owned() } else { format!("account {account}") };
         let (first, last) = (days[0].date, days[days.len() - 1].date);
+        let version = version.clone();
         let made = ui::time::clock(ui::time::now());
         let place = format!("{}, {whose}", session.spec.region.value);
         let stack = session.spec.stack.to_string();
@@ -161,19 +193,19 @@ impl Pages<'_> {
             workspace.reports().join(file_name(name, session.local, first, last))
         };
         put(&file, &page).with_context(|| format!("cannot write {}", file.display()))?;
-        Ok(file)
+        Ok(Some(file))
     }
 
     /// What the template's folder says of the jobs.
     fn in_folder(&self) -> Result<Description> {
-        let Self { session, name } = *self;
+        let Self { session, name, .. } = *self;
         let release = release(&session.spec, name, &session.spec.pipelines[name], &session.cloud.names.account)?;
         let text = release.files.get(DESCRIPTION).context("a version has a description")?;
         Ok(serde_json::from_slice(text).context("our own description")?)
     }
 
     fn nothing(&self, range: Option<(Date, Date)>) -> Failure {
-        let Self { session, name } = *self;
+        let Self { session, name, .. } = *self;
         let days = match range {
             None => String::new(),
             Some((first, last)) if first == last => format!(" for {first}"),

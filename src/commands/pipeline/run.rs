@@ -30,6 +30,8 @@ const MOST_DAYS: i64 = 3_660;
 /// followed. Where either needs a cluster and none is up, one is started, and ended when the run is over, however it ends.
 /// By `airflow` a run of its DAG is triggered and followed, which has a cluster of its own.
 ///
+/// It ends with the path of its report: a page about the days that it did, as `infra pipeline report` writes it.
+///
 /// What is done for a day already is left out: the same command again does what is left, and follows what is at work.
 ///
 /// Ctrl-C ends the run: a cluster that it started is ended, and what luigi was doing on it. Otherwise what is at work goes

@@ -1,5 +1,7 @@
 //! What came of a run, or of earlier ones: a row a task and day, alike for all orchestrators.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::on_cluster::Cluster;
@@ -51,13 +53,14 @@ impl Row {
     }
 }
 
-/// What a run did, and what it cost.
-pub(super) fn show(rows: &[Row], clusters: &[Cluster], json: bool) -> Result {
+/// What a run did, what it cost, and where its report is.
+pub(super) fn show(rows: &[Row], clusters: &[Cluster], report: Option<&Path>, json: bool) -> Result {
     if json {
         let told: Vec<Value> = rows.iter().map(Row::json).collect();
         let event = json!({
             "event": "done", "jobs": rows.len(), "tasks": told,
             "clusters": clusters.iter().map(Cluster::json).collect::<Vec<_>>(),
+            "report": report.map(|file| file.display().to_string()),
         });
         return tell(true, &event, String::new);
     }
@@ -66,6 +69,9 @@ pub(super) fn show(rows: &[Row], clusters: &[Cluster], json: bool) -> Result {
     }
     for cluster in clusters {
         ui::say(&cluster.sentence());
+    }
+    if let Some(file) = report {
+        ui::say(&format!("The run's report: {}", file.display()));
     }
     Ok(())
 }
