@@ -96,6 +96,11 @@ impl Workspace {
         std::path::absolute(folder).context("the current folder cannot be told")
     }
 
+    /// Where a run of a pipeline notes which cluster it started.
+    pub fn run(&self, realm: &str, stack: &str) -> PathBuf {
+        self.root.join("runs").join(format!("{realm}-{stack}"))
+    }
+
     /// Where reports of pipelines are written.
     pub fn reports(&self) -> PathBuf {
         self.root.join("reports")

@@ -51,8 +51,8 @@ impl Vendas {
         it.local(&["apply", "--yes"]).expect(0);
         it.bucket = it.project.output(&FLAGS, "bucket/data.name");
         let generate = root().join("templates/vendas/generate.py");
-        let made = Command::new(python()).arg(generate).args(["--sales", &SALES.to_string(), "--bronze"]);
-        let made = made_in(made, &it.bronze());
+        let mut command = Command::new(python());
+        let made = made_in(command.arg(generate).args(["--sales", &SALES.to_string(), "--bronze"]), &it.bronze());
         assert_eq!(made["sales"], SALES);
         it.copy_bronze();
         it
@@ -137,7 +137,7 @@ fn a_good_day_and_a_bad_one(it: &Vendas) {
     let row = row.into_iter().find(|row| row.get(1) == Some(&"processa")).expect("a row of the job");
     assert_eq!(row[2..5], ["COMPLETED", &SALES.to_string(), &SALES.to_string()], "{}", told.out);
     let page = told.err.lines().find_map(|line| line.strip_prefix("The run's report: ")).expect("a path");
-    assert!(fs::read_to_string(page).expect("a page").contains("2024-05-06"));
+    assert!(it.project.read(page).contains("2024-05-06"));
 
     // The cluster was the spec's, of the run's own name, and has ended; `infra cluster` has nothing to do with it.
     let clusters = it.clusters();

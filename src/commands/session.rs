@@ -39,6 +39,8 @@ pub struct Session {
     pub cloud: Cloud,
     /// Whether this is the local cloud.
     pub local: bool,
+    /// Where a run of a pipeline notes which cluster it started.
+    pub run_note: PathBuf,
     /// The kinds that this verb looks at.
     pub kinds: Vec<Kind<Cloud>>,
     intent: Intent,
@@ -201,7 +203,8 @@ impl Session {
         }
         let flags = flags(globals, &file);
         let kinds = kinds(scope, on_aws);
-        Ok(Self { spec, file, cloud, local: globals.local, kinds, intent, flags, notes, _lock: lock })
+        let run_note = workspace.run(&realm, &spec.stack);
+        Ok(Self { spec, file, cloud, local: globals.local, run_note, kinds, intent, flags, notes, _lock: lock })
     }
 
     /// Reads everything that the stack owns.

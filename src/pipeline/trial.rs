@@ -12,7 +12,8 @@ const RUNNER: &str = r#"
 import sys, unittest
 from pyspark.sql import SparkSession
 spark = (SparkSession.builder.master("local[2]").appName("infra pipeline test")
-         .config("spark.ui.enabled", "false").config("spark.sql.shuffle.partitions", "2")
+         .config("spark.ui.enabled", "false").config("spark.ui.showConsoleProgress", "false")
+         .config("spark.sql.shuffle.partitions", "2")
          .config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1").getOrCreate())
 spark.sparkContext.setLogLevel("ERROR")
 suite = unittest.defaultTestLoader.discover("tests", top_level_dir="tests")

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{
     decode::Decoder,
     error::{Diagnostic, choices},
-    model::{Endpoint, Host, Orchestrator, Place, Role, Route, Service, Span, Spanned, Spec, Text, Trust},
+    model::{Endpoint, Host, Orchestrator, Pipeline, Place, Role, Route, Service, Span, Spanned, Spec, Text, Trust},
     tree::Data,
 };
 

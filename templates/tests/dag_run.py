@@ -20,7 +20,7 @@ if sys.argv[1] == "import" or bag.import_errors:
     tasks = {} if dag is None else {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks}
     found = {"errors": {os.path.basename(k): v for k, v in bag.import_errors.items()}, "tasks": tasks}
     if dag is not None:
-        found["schedule"] = [str(dag.timetable.summary), str(dag.timezone), dag.is_paused_upon_creation]
+        found["schedule"] = [str(dag.timetable.summary), dag.timezone.name, dag.is_paused_upon_creation]
         found["job_flow"] = dag.get_task("create_cluster").job_flow_overrides
     print(json.dumps(found))
     sys.exit(0)

@@ -129,7 +129,9 @@ def test_the_cluster_is_the_one_of_the_file(installed):
     file = installed.base / "cluster.json"
     file.write_text(json.dumps({"request": request}))
     # Of what both say, the file holds.
-    installed.configure(cluster=str(file), release="emr-6.0.0", job_flow={"StepConcurrencyLevel": None, "LogUri": "s3://x/"})
+    installed.configure(
+        cluster=str(file), release="emr-6.0.0", job_flow={"StepConcurrencyLevel": None, "LogUri": "s3://x/"}
+    )
     found = installed.dag_run("import")
     expected = {**request, "Name": "vendas {{ data_interval_start | ds }}", "Tags": tags[1:], "LogUri": "s3://x/"}
     del expected["StepConcurrencyLevel"]

@@ -1,4 +1,4 @@
-"""What ships is formatted, lint-free, and the jobs are for Python 3.6."""
+"""What ships is formatted, lint-free, and the jobs, with their own tests, are for Python 3.6."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from conftest import HERE, TEMPLATES, run
 
 BIN = Path(sys.executable).parent
 JOBS = ["nyc311/lake.py", "nyc311/columns.py", "nyc311/preprocess.py", "nyc311/profile_columns.py", "nyc311/clean.py",
-        "vendas/processa_spark_vendas.py", "vendas/generate.py"]  # fmt: skip
-OURS = sorted(path for folder in ("nyc311", "vendas", "tests", ".") for path in (TEMPLATES / folder).glob("*.py"))
+        "vendas/processa_spark_vendas.py", "vendas/generate.py",
+        "nyc311/tests/test_jobs.py", "vendas/tests/test_job.py"]  # fmt: skip
+FOLDERS = ("nyc311", "nyc311/tests", "vendas", "vendas/tests", "tests", ".")
+OURS = sorted(path for folder in FOLDERS for path in (TEMPLATES / folder).glob("*.py"))
 
 
 @pytest.mark.parametrize("what", [["check"], ["format", "--check"]])

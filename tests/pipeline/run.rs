@@ -101,6 +101,8 @@ fn strict_a_run_has_a_cluster_of_its_own_and_the_same_again_does_nothing() {
         json!({ "date": DATE, "task": "clean", "state": "COMPLETED", "in": 10, "out": 7,
         "duplicates": 2, "rejected": 1, "seconds": done["tasks"][1]["seconds"] })
     );
+    let report = ready.daily.project.read(done["report"].as_str().expect("a run has a report"));
+    assert!(report.contains(DATE) && report.contains("rejected"), "{report}");
     assert!(done["clusters"][0]["usd"].as_str().is_some_and(|usd| usd.starts_with("0.")), "{done}");
     assert!(ready.clusters().iter().all(|state| state == "TERMINATED"));
 }
@@ -185,6 +187,36 @@ fn strict_ctrl_c_ends_the_cluster_that_was_started() {
     let run = running.end().expect(130).says(&["stopped", "the same command again does what is left"]);
     assert!(run.err.contains("is ended"), "{run:?}");
     assert_eq!(ready.clusters(), ["TERMINATED"]);
+}
+
+#[test]
+fn strict_a_cluster_that_a_killed_run_left_is_ended_by_the_next() {
+    let ready = deployed();
+    ready.made(DATE);
+    let killed = |day: &str| {
+        let command = ready.daily.project.command(None, &["--local", "pipeline", "run", "--yes", "--date", day]);
+        let mut running = Running::start(command);
+        running.until("extract: ");
+        running.kill();
+        assert_eq!(ready.clusters().iter().filter(|state| *state != "TERMINATED").count(), 1);
+    };
+    let left = "was started by a run that was killed";
+    killed(DATE);
+    ready.run(DATE).expect(0).says(&[left, "it ends with this one", "was up for this run alone"]);
+    assert_eq!(ready.clusters(), ["TERMINATED"]);
+
+    // Also where nothing is left to do.
+    killed("2020-01-03");
+    ready.run(DATE).expect(0).says(&[left, "it is ended", "Nothing is left to do"]);
+    assert_eq!(ready.clusters(), ["TERMINATED"; 2]);
+
+    // Whoever asks for it has it stay.
+    killed("2020-01-03");
+    ready.daily.local(&["cluster", "up", "--yes"]).expect(0);
+    ready.made("2020-01-03");
+    let told = ready.run("2020-01-03").expect(0).says(&["was up already"]);
+    assert!(!told.err.contains(left), "{told:?}");
+    assert_eq!(ready.clusters().iter().filter(|state| *state != "TERMINATED").count(), 1);
 }
 
 #[test]

@@ -10,7 +10,9 @@ use super::{
     super::{
         Changing, Globals,
         apply::ask,
-        examine, preflight, run,
+        examine,
+        pipeline::Claim,
+        preflight, run,
         session::{Scope, Session},
     },
     which,
@@ -50,6 +52,13 @@ struct Prepared {
     losses: BTreeMap<Address, String>,
 }
 
+/// Whoever asks for a cluster wants it to stay, also where a run had started it that was killed.
+fn keep(session: &Session) {
+    if let Some(claim) = Claim::take(&session.run_note) {
+        claim.clear();
+    }
+}
+
 impl Up {
     pub(super) async fn run(self, globals: &Globals) -> Result {
         let Self { changing } = self;
@@ -58,6 +67,7 @@ impl Up {
         session.wish(ClusterWish::Up);
         let mut ready = prepare(&session).await?;
         if let Some(cluster) = which::living(&ready.known).filter(|cluster| cluster.is_ready()) {
+            keep(&session);
             return runs_already(&session, cluster, &ready.plan, &changing);
         }
         if !changing.json {
@@ -77,6 +87,7 @@ impl Up {
             }
             ready = again;
         }
+        keep(&session);
         let known = run::carry_out(&session, &ready.plan, &ready.desired, ready.known, &changing).await?;
         let cluster = which::must_live(&session, &known)?;
         if changing.json {

@@ -88,6 +88,7 @@ pub(super) async fn go(globals: &Globals, ready: Ready) -> Result {
     }
     summary::skipped(&done, changing.json)?;
     if left.is_empty() {
+        Box::pin(Cluster::end_what_is_left(globals, &changing, &session, &known)).await?;
         return summary::all_done(changing.json);
     }
     let mut stops = Stops::listen()?;

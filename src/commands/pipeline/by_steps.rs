@@ -74,6 +74,7 @@ pub(super) async fn go(globals: &Globals, ready: Ready) -> Result {
     };
     let plan = run.left(&tasks).await?;
     if plan.is_empty() {
+        Box::pin(Cluster::end_what_is_left(globals, &changing, &session, &known)).await?;
         return summary::all_done(changing.json);
     }
     let mut stops = Stops::listen()?;

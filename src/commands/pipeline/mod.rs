@@ -4,6 +4,7 @@ mod by_airflow;
 mod by_luigi;
 mod by_steps;
 mod choose;
+mod claim;
 mod days;
 mod deploy;
 mod destroy;
@@ -19,6 +20,7 @@ mod test;
 
 use clap::{Args, Subcommand};
 
+pub(super) use claim::Claim;
 pub(super) use report::{newest, write_newest};
 
 use super::Globals;

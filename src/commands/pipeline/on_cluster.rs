@@ -5,12 +5,15 @@ use std::time::Duration;
 use engine::Inventory;
 use serde_json::{Value, json};
 
-use super::super::{
-    Changing, Globals,
-    apply::ask,
-    cluster,
-    run::{self, Stops},
-    session::{Scope, Session},
+use super::{
+    super::{
+        Changing, Globals,
+        apply::ask,
+        cluster,
+        run::{self, Stops},
+        session::{Scope, Session},
+    },
+    claim::Claim,
 };
 use crate::{
     cluster::cost::{self, Cost, dollars},
@@ -35,6 +38,8 @@ pub(super) struct Cluster {
     until: Option<i64>,
     /// What it costs.
     cost: Cost,
+    /// Where it is noted that the run started it.
+    claim: Option<Claim>,
 }
 
 /// How a run ended that did not fail.
@@ -48,7 +53,8 @@ pub(super) enum Outcome {
 impl Cluster {
     fn of(found: &EmrClusterObserved, session: &Session, ours: bool, since: i64) -> Self {
         let cost = cost::of_cluster(found, &session.spec.region);
-        Self { id: found.id.clone(), log_uri: found.log_uri.clone(), ours, since, until: None, cost }
+        let (id, log_uri) = (found.id.clone(), found.log_uri.clone());
+        Self { id, log_uri, ours, since, until: None, cost, claim: None }
     }
 
     /// A cluster that a run of Airflow's made and ended.
@@ -63,19 +69,59 @@ impl Cluster {
         session: &Session,
         known: &Inventory,
     ) -> Result<Self> {
+        let claim = Claim::take(&session.run_note);
         if let Some(found) = cluster::living(known) {
-            return Ok(Self::of(found, session, false, ui::time::now()));
+            let left = claim.as_ref().and_then(|claim| claim.left(&found.id, found.created));
+            let Some(since) = left else { return Ok(Self::of(found, session, false, ui::time::now())) };
+            if !changing.json {
+                ui::say(&format!("Cluster {} was started by a run that was killed: it ends with this one.", found.id));
+            }
+            return Ok(Self { claim, ..Self::of(found, session, true, since) });
         }
         cluster::specified(session)?;
         if !changing.yes {
             ask("Start a cluster for this run? It costs money until the run ends. Only `yes` is taken for yes:")
                 .await?;
         }
-        match Box::pin(start(globals, changing)).await {
-            Ok(cluster) => Ok(cluster),
-            // It may have been begun, and costs money from then on.
-            Err(failure) => Err(with(failure, Box::pin(end(globals, changing)).await)),
+        if let Some(claim) = &claim {
+            claim.begin();
         }
+        match Box::pin(start(globals, changing)).await {
+            Ok(cluster) => {
+                if let Some(claim) = &claim {
+                    claim.note(&cluster.id, cluster.since);
+                }
+                Ok(Self { claim, ..cluster })
+            }
+            // It may have been begun, and costs money from then on.
+            Err(failure) => {
+                let ended = Box::pin(end(globals, changing)).await;
+                if let Some(claim) = claim.filter(|_| ended.is_ok()) {
+                    claim.clear();
+                }
+                Err(with(failure, ended))
+            }
+        }
+    }
+
+    /// Ends the cluster that a run left which was killed, where nothing is left to do for which it could be of use.
+    pub(super) async fn end_what_is_left(
+        globals: &Globals,
+        changing: &Changing,
+        session: &Session,
+        known: &Inventory,
+    ) -> Result {
+        let Some(found) = cluster::living(known) else { return Ok(()) };
+        let Some(claim) = Claim::take(&session.run_note) else { return Ok(()) };
+        if claim.left(&found.id, found.created).is_none() {
+            return Ok(());
+        }
+        if !changing.json {
+            ui::say(&format!("Cluster {} was started by a run that was killed: it is ended.", found.id));
+        }
+        Box::pin(end(globals, changing)).await?;
+        claim.clear();
+        Ok(())
     }
 
     /// Ends it, where the run started it; a second Ctrl-C is not waited for.
@@ -95,6 +141,9 @@ impl Cluster {
                 .hint(format!("`infra{flags} cluster down` ends it"))),
         };
         self.until = Some(ui::time::now());
+        if let Some(claim) = self.claim.as_ref().filter(|_| ended.is_ok()) {
+            claim.clear();
+        }
         ended
     }
 

@@ -1,4 +1,3 @@
-# -*- coding: utf-8 -*-
 """`infra pipeline test vendas` runs these, in one Spark session on this machine: the sample's bronze to gold."""
 
 import pathlib
@@ -6,9 +5,8 @@ import shutil
 import tempfile
 import unittest
 
-from pyspark.sql import functions as F
-
 import processa_spark_vendas as vendas
+from pyspark.sql import functions as F
 
 SAMPLE = pathlib.Path(__file__).resolve().parents[1] / "sample"
 
@@ -68,11 +66,11 @@ class Job(unittest.TestCase):
                 "ID_VENDA": "1",
                 "DATA_VENDA": "2023-01-02",
                 "ID_USUARIO": "1",
-                "NOME": u"Inês Conceição",
-                "CIDADE": u"São Paulo",
+                "NOME": "Inês Conceição",
+                "CIDADE": "São Paulo",
                 "UF": "SP",
                 "ID_PRODUTO": "1",
-                "DESCRICAO": u"Teclado Básico 1",
+                "DESCRICAO": "Teclado Básico 1",
                 "QUANTIDADE": "2",
                 "PRECO": "49.90",
                 "VALOR_VENDA": "99.80",
@@ -96,7 +94,3 @@ class Job(unittest.TestCase):
 
     def test_bronze_is_never_written(self):
         self.assertEqual(files_below(self.base / "bronze"), files_below(SAMPLE / "bronze"))
-
-
-if __name__ == "__main__":
-    unittest.main()

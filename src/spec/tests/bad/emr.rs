@@ -113,9 +113,25 @@ fn pipelines() {
             "10:67: there is no bucket `lak` (did you mean `lake`?)",
         ),
     ]);
-    cluster(&[(
-        "  release: emr-5.29.0\n  master: m5.xlarge\npipeline: { p: { template: t, orchestrator: steps, bucket: lake, secrets: { t: { env: T } } } }",
-        "16:77: secret `t` of pipeline `p` has no host to be put on with `orchestrator: steps`",
+    let steps =
+        "  release: emr-5.29.0\n  master: m5.xlarge\npipeline: { p: { template: t, orchestrator: steps, bucket: lake, ";
+    cluster(&[
+        (
+            &format!("{steps}secrets: {{ t: {{ env: T }} }} }} }}"),
+            "16:77: secret `t` of pipeline `p` has no host to be put on with `orchestrator: steps`",
+        ),
+        (
+            &format!("{steps}schedule: \"02:00\" }} }}"),
+            "16:76: pipeline `p` has nobody to start it at that time with `orchestrator: steps`",
+        ),
+        (
+            &format!("{steps}alerts: [{{ when: 3, run: x }}] }} }}"),
+            "16:75: `alerts` of pipeline `p` have no host to run on with `orchestrator: steps`",
+        ),
+    ]);
+    world(&[(
+        "hosts: { h: { address: x, services: { airflow: {} } } }\npipeline: { p: { template: t, orchestrator: airflow, on: h, bucket: lake, alerts: [{ when: 3, run: x }] } }",
+        "11:84: `alerts` of pipeline `p` would never run: Airflow has its own",
     )]);
     let host = "hosts: { h: { address: x, services: { luigi: {} } } }\npipeline: { p: { template: t, orchestrator: luigi, on: h, bucket: lake, ";
     world(&[
