@@ -43,7 +43,9 @@ async fn strict_a_deploy_that_is_killed_at_any_call_is_completed_by_the_next() {
     let next = AtomicUsize::new(1);
     let (one, other) = tokio::join!(sweep(&expected, &next), sweep(&expected, &next));
     let (calls, begun) = (one.0 + other.0, one.1 + other.1);
-    println!("\n`pipeline deploy` killed after each of its {calls} calls; {begun} left files to which nothing pointed yet");
+    println!(
+        "\n`pipeline deploy` killed after each of its {calls} calls; {begun} left files to which nothing pointed yet"
+    );
     assert!(calls > 15 && begun > 0, "{calls} calls, {begun} begun");
 }
 
