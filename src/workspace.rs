@@ -96,7 +96,8 @@ impl Workspace {
         std::path::absolute(folder).context("the current folder cannot be told")
     }
 
-    /// Where a run of a pipeline notes which cluster it started.
+    /// Where a run of a pipeline notes which cluster it started. Beside it, with the ending `.users`, is the lock of all
+    /// runs that are at work on the stack's cluster.
     pub fn run(&self, realm: &str, stack: &str) -> PathBuf {
         self.root.join("runs").join(format!("{realm}-{stack}"))
     }

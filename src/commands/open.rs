@@ -21,6 +21,7 @@ use crate::{
     error::{Failure, Result},
     hosts::{self, Hosts},
     http,
+    spec::nearest,
     stacks::services::{AIRFLOW_PASSWORD_FILE, Health},
     ui,
 };
@@ -87,6 +88,11 @@ impl Open {
             if let Some(failure) = open_cluster::missing(&spec, name) {
                 return Err(failure);
             }
+            let of_hosts = pages::of(&spec).iter().any(|page| page.name == name);
+            if !of_hosts && nearest(name, [open_report::NAME]).is_some() {
+                let failure = Failure::new(format!("the stack has no page `{name}`"));
+                return Err(failure.hint(format!("did you mean `{}`?", open_report::NAME)));
+            }
         }
         let reach = Reach::open(globals).await?;
         let page = choose(&reach, name.as_deref(), on.as_deref())?;
@@ -124,7 +130,7 @@ fn choose(reach: &Reach, name: Option<&str>, on: Option<&str>) -> Result<Page> {
                 return Err(Failure::new("there are several pages: name one").hint(format!("there are: {listed}")));
             }
             let names = all.iter().map(|page| page.name).chain(of_cluster.iter().map(|page| page.name));
-            Err(match crate::spec::nearest(asked, names) {
+            Err(match nearest(asked, names) {
                 Some(near) if near != asked => failure.hint(format!("did you mean `{near}`? There are: {listed}")),
                 _ => failure.hint(format!("there are: {listed}")),
             })

@@ -84,6 +84,17 @@ pub fn spec_file(globals: &Globals) -> Result<PathBuf> {
     spec::find(&folder, globals.file.as_deref(), variable.as_deref()).map_err(|errors| spec_failure(&errors))
 }
 
+/// Where the project's templates are. Without a spec yet, or with several, that is where the default folder has them.
+pub fn templates(globals: &Globals) -> Result<PathBuf> {
+    match spec_file(globals) {
+        Ok(file) => Ok(spec::templates(&file)),
+        Err(_) if globals.file.is_none() && std::env::var_os("INFRA_SPEC").is_none() => {
+            Ok(spec::templates(&Path::new(spec::DEFAULT_FOLDER).join("any.yaml")))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
 /// Finds and reads the spec; asks nobody.
 pub fn load(globals: &Globals) -> Result<(PathBuf, Spec)> {
     let file = spec_file(globals)?;

@@ -47,7 +47,7 @@ pub struct Description {
     pub version: String,
     /// Jobs in the order in which they run.
     pub jobs: Vec<JobDescription>,
-    /// Everything that variables in the jobs' arguments stand for, but what depends on the day.
+    /// What variables in the jobs' arguments stand for, but what depends on the day.
     pub values: BTreeMap<String, Value>,
 }
 
@@ -161,16 +161,30 @@ fn describe(
         output: task.output.as_ref().map(|output| output.value.clone()),
         summary: task.summary.as_ref().map(|summary| summary.value.clone()),
     };
+    let jobs: Vec<JobDescription> = fill::tasks(pipeline, account).iter().map(job).collect();
     let description = Description {
         stack: spec.stack.value.clone(),
         pipeline: name.to_owned(),
         version: version.to_owned(),
-        jobs: fill::tasks(pipeline, account).iter().map(job).collect(),
-        values: values.clone(),
+        values: values
+            .iter()
+            .filter(|(name, _)| is_of_the_code(name, &jobs))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+        jobs,
     };
     let mut text = serde_json::to_vec_pretty(&description)?;
     text.push(b'\n');
     Ok(text)
+}
+
+/// What says only when and how often it runs makes no other code, unless a job is told it.
+fn is_of_the_code(value: &str, jobs: &[JobDescription]) -> bool {
+    let texts = |job: &'_ JobDescription| {
+        let more = [&job.output, &job.summary].into_iter().flatten();
+        job.arguments.iter().chain(&job.spark).chain(more).any(|text| text.contains(value))
+    };
+    !["retries", "retry_seconds", "schedule"].contains(&value) || jobs.iter().any(texts)
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

@@ -103,6 +103,35 @@ fn a_new_version_leaves_the_old_one_and_the_way_back_is_one_command() {
 }
 
 #[test]
+fn how_often_it_is_tried_again_makes_no_other_version() {
+    let daily = Daily::new();
+    daily.local(&["apply", "--yes"]).expect(0);
+    daily.project.edit("infra/daily.yaml", "    template: daily\n", "    template: daily\n    retries: 7\n");
+    assert_eq!(daily.steps(), Vec::<String>::new());
+    // Unless a job is told it.
+    daily.edit("pipeline.yaml", "--rows", "--tries, \"{{ retries }}\", --rows");
+    assert!(daily.steps().contains(&"update pipeline/daily version".to_owned()), "{:?}", daily.steps());
+}
+
+#[test]
+fn a_pointer_that_somebody_damaged_costs_no_version() {
+    let daily = Daily::new();
+    daily.local(&["apply", "--yes"]).expect(0);
+    let first = daily.version();
+    daily.edit("jobs/clean.py", "clean", "cleaner");
+    daily.local(&["pipeline", "deploy", "--yes"]).expect(0);
+    daily.project.write("damaged", "{");
+    let (aws, damaged) = (daily.aws(), daily.project.path("damaged"));
+    let (bucket, body) = (daily.bucket(), damaged.display());
+    aws.run(&format!("s3api put-object --bucket {bucket} --key cod/daily/current.json --body {body}"));
+    assert_eq!(daily.steps(), ["update pipeline/daily version"]);
+    daily.local(&["pipeline", "deploy", "--yes"]).expect(0);
+    assert_eq!(daily.steps(), Vec::<String>::new());
+    daily.local(&["pipeline", "deploy", "--version", &first, "--yes"]).expect(0);
+    assert_eq!(daily.version(), first);
+}
+
+#[test]
 fn only_the_last_versions_are_kept() {
     let daily = Daily::new();
     daily.local(&["apply", "--yes"]).expect(0);

@@ -51,6 +51,28 @@ fn what_the_template_does_not_know_is_refused() {
     let said = String::from_utf8(run.stderr).unwrap();
     assert!(said.contains("belongs under `secrets`") && !said.contains("a-secret-word"), "{said}");
     daily.project.edit("infra/daily.yaml", "\"${env:GREETING}\"", "hello");
+    daily.project.edit("infra/daily.yaml", "folders: { raw: raw/ }", "folders: { rwa: raw/ }");
+    refused(&daily, &["has no folder `rwa`", "infra/daily.yaml:27", "did you mean `raw`?"]);
+    daily.project.edit("infra/daily.yaml", "folders: { rwa: raw/ }", "folders: { raw: raw/ }");
     daily.edit("pipeline.yaml", "modules:", "modlues:");
     refused(&daily, &["unknown field `modlues`", "did you mean `modules`?"]);
+}
+
+#[test]
+fn a_template_of_which_nothing_would_run_is_refused() {
+    let daily = Daily::new();
+    let manifest = daily.project.read("templates/daily/pipeline.yaml");
+    let without = manifest.split("jobs:").next().expect("it begins with something");
+    daily.project.write("templates/daily/pipeline.yaml", without);
+    refused(&daily, &["templates/daily has no jobs, and by `steps` nothing of it would run", "infra/daily.yaml:24:15"]);
+}
+
+#[test]
+fn a_template_and_its_tests_need_no_spec() {
+    let daily = Daily::new();
+    std::fs::remove_file(daily.project.path("infra/daily.yaml")).unwrap();
+    daily.project.run(&["pipeline", "new", "names"]).expect(0);
+    assert!(daily.project.path("templates/names/pipeline.yaml").is_file());
+    let told = daily.project.run(&["pipeline", "test", "nmes"]).expect(1);
+    told.says(&["there is no template templates/nmes", "did you mean `names`?"]);
 }

@@ -172,7 +172,7 @@ fn strict_a_failure_is_tried_again_as_often_as_the_spec_says() {
     ready.daily.project.edit("infra/daily.yaml", "retries: 0", "retries: 1\n    retry_wait: 1s");
     ready.made(DATE);
     ready.inject("step-failure");
-    let run = ready.run(DATE).expect(0).says(&["tried again in 1 s", "1 left"]);
+    let run = ready.run(DATE).expect(0).says(&["is FAILED", "tried again in 1 s", "1 left"]);
     assert_eq!(run_states(&run), ["FAILED", "COMPLETED", "COMPLETED"]);
 }
 
@@ -220,6 +220,30 @@ fn strict_a_cluster_that_a_killed_run_left_is_ended_by_the_next() {
 }
 
 #[test]
+fn strict_a_cluster_on_which_another_run_works_is_left_to_that_one() {
+    let ready = deployed();
+    ready.inject("step-hang");
+    let begin = |day: &str, state: &str| {
+        let command = ready.daily.project.command(None, &["--local", "pipeline", "run", "--yes", "--date", day]);
+        let mut running = Running::start(command);
+        running.until(state);
+        running
+    };
+    // One step at a time: the other's waits behind the one that hangs.
+    let (one, other) = (begin(DATE, "extract: RUNNING"), begin("2020-01-03", "extract: PENDING"));
+    one.interrupt();
+    let told = one.end().expect(130).says(&["Another run works on cluster", "it stays"]);
+    assert!(!told.err.contains("for this run alone"), "{told:?}");
+    assert_eq!(ready.clusters().iter().filter(|state| *state != "TERMINATED").count(), 1);
+    other.interrupt();
+    other.end().expect(130).says(&["has left it to this one", "is ended"]);
+    assert_eq!(ready.clusters(), ["TERMINATED"]);
+    // Nobody noted how their steps ended; EMR knows.
+    let status = ready.pipeline(&["status"]).expect(0).out;
+    assert!(!status.contains("RUNNING") && status.contains("CANCELLED"), "{status}");
+}
+
+#[test]
 fn strict_a_backfill_goes_on_after_a_day_that_failed() {
     let ready = deployed();
     for date in ["2020-01-01", "2020-01-02", "2020-01-03"] {
@@ -246,6 +270,8 @@ fn strict_what_cannot_be_run_is_refused_before_anything_costs_money() {
     run(&["dayly", "--yes"]).expect(1).says(&["no pipeline `dayly`", "did you mean `daily`?"]);
     run(&[]).expect(1).says(&["there is no terminal to ask on"]);
     daily.local(&["pipeline", "run", "--from", "2020-01-02", "--to", "2020-01-01"]).expect(1).says(&["is after"]);
+    daily.local(&["pipeline", "run", "--date", "9000-01-01"]).expect(1).says(&["is still to come"]);
+    daily.local(&["pipeline", "run", "--date", "yesterday"]).expect(2).says(&["YYYY-MM-DD"]);
     daily.local(&["pipeline", "logs", "clean"]).expect(1).says(&["no run of a job `clean`"]);
     let clusters = daily.aws().run("emr list-clusters --query Clusters");
     assert_eq!(clusters, json!([]));

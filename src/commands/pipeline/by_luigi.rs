@@ -129,7 +129,7 @@ pub(super) async fn go(globals: &Globals, ready: Ready) -> Result {
         if cluster.ours && matches!(outcome, Ok(Outcome::Stopped)) {
             run.stop().await;
         }
-        ended = cluster.give_back(globals, &changing, &mut stops, session.flags()).await;
+        ended = cluster.give_back(globals, &changing, &session, &mut stops).await;
         run.cluster = Some(cluster);
     }
     let report = report::of_run(&session, &run.name, &run.version, &run.rows).await;

@@ -25,7 +25,7 @@ use crate::{
     ui,
 };
 
-/// So many of the last lines of stderr are shown when a job fails.
+/// So many of the last lines of stderr and stdout are shown when a job fails.
 const LAST_LINES: usize = 20;
 /// How often it is told that a step still runs.
 const STILL: Duration = Duration::from_mins(1);
@@ -84,7 +84,7 @@ pub(super) async fn go(globals: &Globals, ready: Ready) -> Result {
         outcome = run.carry_out(&plan) => outcome,
         () = stops.next() => Ok(Outcome::Stopped),
     };
-    let ended = cluster.give_back(globals, &changing, &mut stops, session.flags()).await;
+    let ended = cluster.give_back(globals, &changing, &session, &mut stops).await;
     let report = report::of_run(&session, &name, &run.version, &run.done).await;
     summary::show(&run.done, std::slice::from_ref(&cluster), report.as_deref(), changing.json)?;
     verdict(outcome, ended, || run.stopped(&cluster))
@@ -154,14 +154,20 @@ impl Run<'_> {
             if step.succeeded() {
                 return Ok(());
             }
+            let failure = self.failed(task, &step).await;
             if left == 0 {
-                return Err(self.failed(task, &step).await);
+                return Err(failure);
             }
-            let wait = self.wait.as_secs();
-            self.tell(
-                &json!({ "event": "retry", "date": task.date.to_string(), "job": task.job, "left": left, "seconds": wait }),
-                || format!("{} {}: tried again in {wait} s, as often as the spec says; {left} left", task.date, task.job),
-            )?;
+            let (wait, pipeline, why) = (self.wait.as_secs(), &self.records.pipeline, failure.message);
+            let event = json!({ "event": "retry", "date": task.date.to_string(), "job": task.job, "left": left,
+                                "seconds": wait, "why": why });
+            self.tell(&event, || {
+                format!(
+                    "{why}\n{} {}: tried again in {wait} s; {left} left (`retries` and `retry_wait` of pipeline \
+                     {pipeline}; Ctrl-C ends it)",
+                    task.date, task.job
+                )
+            })?;
             left -= 1;
             tokio::time::sleep(self.wait).await;
         }
@@ -261,13 +267,15 @@ impl Run<'_> {
             .and_then(|cluster| Folder::of_step(cluster.log_uri.as_deref()?, &cluster.id, &step.id));
         if let Some(folder) = folder {
             // The failure is what is told; a log that cannot be read adds nothing to it.
-            let stderr = logs::whole(&self.session.cloud, &folder, "stderr").await.ok().flatten().unwrap_or_default();
-            let lines: Vec<&str> = stderr.trim_end().lines().collect();
-            if !lines.is_empty() {
-                what.push_str("\nthe end of its stderr:");
-            }
-            for line in &lines[lines.len().saturating_sub(LAST_LINES)..] {
-                let _ = write!(what, "\n  {line}");
+            for stream in ["stderr", "stdout"] {
+                let text = logs::whole(&self.session.cloud, &folder, stream).await.ok().flatten().unwrap_or_default();
+                let lines: Vec<&str> = text.trim_end().lines().collect();
+                if !lines.is_empty() {
+                    let _ = write!(what, "\nthe end of its {stream}:");
+                }
+                for line in &lines[lines.len().saturating_sub(LAST_LINES)..] {
+                    let _ = write!(what, "\n  {line}");
+                }
             }
         }
         let (pipeline, job, date) = (&self.records.pipeline, &task.job, task.date);

@@ -28,6 +28,11 @@ pub(super) fn one(session: &Session, name: Option<&str>) -> Result<String> {
     found.pop().ok_or_else(|| none(session))
 }
 
+/// A day on the command line.
+pub(super) fn day(text: &str) -> std::result::Result<jiff::civil::Date, String> {
+    text.parse().map_err(|_| "a day is written YYYY-MM-DD: 2026-02-03".to_owned())
+}
+
 fn none(session: &Session) -> Failure {
     Failure::new(format!("{} has no pipeline", session.file.display())).hint("declare one under `pipeline:`")
 }

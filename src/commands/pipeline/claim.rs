@@ -1,11 +1,12 @@
-//! Which cluster a run started, noted in `.infra/runs/`: a run that is killed leaves it up, and the next one ends it.
+//! Whose the cluster of a run is. Which one a run started is noted in `.infra/runs/`: where that run was killed, the next
+//! one ends it; where another run works on it still, that one does.
 //!
 //! The note is a help, not a state: without it the cluster counts as one that was up already, which idleness ends.
 
 use std::{
     fs::{self, File},
     io::{Read, Seek, Write},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -34,11 +35,7 @@ impl Claim {
     /// Opens the note at `path`. Nothing where another run is at work, or nothing can be written: such a run ends no
     /// cluster but one that it started itself.
     pub fn take(path: &Path) -> Option<Self> {
-        fs::create_dir_all(path.parent()?).ok()?;
-        let file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).ok()?;
-        // Held until the process ends, however it ends.
-        let lock = Box::leak(Box::new(fd_lock::RwLock::new(file)));
-        Some(Self(Arc::new(Mutex::new(lock.try_write().ok()?))))
+        Some(Self(Arc::new(Mutex::new(open(path)?.try_write().ok()?))))
     }
 
     /// When a run that was killed set out to start this cluster; nothing where it is somebody else's.
@@ -82,9 +79,49 @@ impl Claim {
     }
 }
 
+/// That a run of this folder is at work on the stack's cluster, whoever started that.
+#[derive(Clone, Debug)]
+pub struct User {
+    path: PathBuf,
+    held: Arc<Mutex<Option<fd_lock::RwLockReadGuard<'static, File>>>>,
+}
+
+impl User {
+    /// Says so until the process ends; `path` is that of the note.
+    pub fn join(path: &Path) -> Self {
+        let path = path.with_extension("users");
+        let held = open(&path).and_then(|lock| lock.try_read().ok());
+        Self { path, held: Arc::new(Mutex::new(held)) }
+    }
+
+    /// Leaves; whether no other run is at work.
+    pub fn was_the_last(&self) -> bool {
+        drop(self.held.lock().unwrap_or_else(PoisonError::into_inner).take());
+        open(&self.path).is_none_or(|lock| lock.try_write().is_ok())
+    }
+}
+
+/// A lock that is there as long as the process.
+fn open(path: &Path) -> Option<&'static mut fd_lock::RwLock<File>> {
+    fs::create_dir_all(path.parent()?).ok()?;
+    let file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).ok()?;
+    Some(Box::leak(Box::new(fd_lock::RwLock::new(file))))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_run_knows_that_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("runs/local-a");
+        let (one, other) = (User::join(&path), User::join(&path));
+        assert!(!one.was_the_last());
+        assert!(other.was_the_last());
+        let third = User::join(&path);
+        assert!(third.was_the_last(), "what has left is nobody's");
+    }
 
     #[test]
     fn a_cluster_is_a_killed_runs_own_by_its_id_or_by_its_time() {

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     cloud::{Cloud, CodeFolder},
+    cluster::steps,
     error::Result,
     pipeline::{
         on_host::{self, End, Look, Note},
@@ -21,6 +22,7 @@ use crate::{
         stored, work,
     },
     stacks::pipeline::Description,
+    ui,
 };
 
 /// Objects looked for at once.
@@ -75,7 +77,14 @@ impl Day {
 /// The last days that have something noted in the bucket, the newest first.
 pub(super) async fn noted(cloud: &Cloud, records: &Records, most: usize) -> Result<Vec<Day>> {
     let noted = records.last(cloud, most).await?.into_iter();
-    Ok(noted.map(|(date, day)| Day { date, jobs: day.jobs, run: None }).collect())
+    let mut days: Vec<Day> = noted.map(|(date, day)| Day { date, jobs: day.jobs, run: None }).collect();
+    let all = days.iter_mut().flat_map(|day| day.jobs.values_mut());
+    for ran in all.filter(|ran| ran.state == "RUNNING" && !ran.step.is_empty()) {
+        // Whoever followed it may have gone before it ended.
+        let Ok(step) = steps::describe(cloud, &ran.cluster, &ran.step).await else { continue };
+        (ran.state, ran.ended, ran.seconds) = (step.state.clone(), step.ended, step.elapsed(ui::time::now()));
+    }
+    Ok(days)
 }
 
 /// A deployed version, and where its code is.

@@ -42,7 +42,7 @@ pub(super) struct Logs {
     #[arg(long, value_name = "NAME")]
     pipeline: Option<String>,
     /// The day that it ran for; the last one unless said.
-    #[arg(long, value_name = "YYYY-MM-DD")]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = choose::day)]
     date: Option<Date>,
     /// One stream of a step alone.
     #[arg(long, value_parser = STREAMS)]
@@ -81,8 +81,16 @@ impl Logs {
             }
             (Some(job), None) => Err(none(&session, &name, job, date, &days)),
             (None, None) => {
+                let mut jobs: Vec<&str> =
+                    days.iter().flat_map(|(_, day)| day.jobs.keys().map(String::as_str)).collect();
+                jobs.sort_unstable();
+                jobs.dedup();
                 let flags = session.flags();
-                Err(Failure::new("which job's, or task's?").hint(format!("`infra{flags} pipeline status` shows them")))
+                let failure = Failure::new("which job's, or task's?");
+                Err(match &jobs[..] {
+                    [] => failure.hint(format!("`infra{flags} pipeline status` shows what ran")),
+                    jobs => failure.hint(format!("there have run: {}", jobs.join(", "))),
+                })
             }
         }
     }

@@ -6,7 +6,7 @@ use super::super::{Globals, session};
 use crate::{
     error::{Failure, Result},
     pipeline::skeleton,
-    spec, ui,
+    ui,
 };
 
 /// Makes a template to begin with: a job, sample data and a test, which work as they are.
@@ -28,7 +28,7 @@ impl New {
                 .hint("a name begins with a letter or digit and has letters, digits, `-`, `_` and `.`"));
         }
         // Not read: it may name the very template that is to be made.
-        let folder = spec::templates(&session::spec_file(globals)?).join(&name);
+        let folder = session::templates(globals)?.join(&name);
         let shown = folder.display();
         let written = match skeleton::write(&folder) {
             Ok(written) => written,

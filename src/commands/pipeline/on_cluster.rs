@@ -13,7 +13,7 @@ use super::{
         run::{self, Stops},
         session::{Scope, Session},
     },
-    claim::Claim,
+    claim::{Claim, User},
 };
 use crate::{
     cluster::cost::{self, Cost, dollars},
@@ -40,6 +40,8 @@ pub(super) struct Cluster {
     cost: Cost,
     /// Where it is noted that the run started it.
     claim: Option<Claim>,
+    /// That the run works on it.
+    user: Option<User>,
 }
 
 /// How a run ended that did not fail.
@@ -54,7 +56,7 @@ impl Cluster {
     fn of(found: &EmrClusterObserved, session: &Session, ours: bool, since: i64) -> Self {
         let cost = cost::of_cluster(found, &session.spec.region);
         let (id, log_uri) = (found.id.clone(), found.log_uri.clone());
-        Self { id, log_uri, ours, since, until: None, cost, claim: None }
+        Self { id, log_uri, ours, since, until: None, cost, claim: None, user: None }
     }
 
     /// A cluster that a run of Airflow's made and ended.
@@ -69,14 +71,18 @@ impl Cluster {
         session: &Session,
         known: &Inventory,
     ) -> Result<Self> {
+        // First of all: a run that ends looks who else is at work.
+        let user = Some(User::join(&session.run_note));
         let claim = Claim::take(&session.run_note);
         if let Some(found) = cluster::living(known) {
             let left = claim.as_ref().and_then(|claim| claim.left(&found.id, found.created));
-            let Some(since) = left else { return Ok(Self::of(found, session, false, ui::time::now())) };
+            let Some(since) = left else {
+                return Ok(Self { user, ..Self::of(found, session, false, ui::time::now()) });
+            };
             if !changing.json {
                 ui::say(&format!("Cluster {} was started by a run that was killed: it ends with this one.", found.id));
             }
-            return Ok(Self { claim, ..Self::of(found, session, true, since) });
+            return Ok(Self { claim, user, ..Self::of(found, session, true, since) });
         }
         cluster::specified(session)?;
         if !changing.yes {
@@ -91,7 +97,7 @@ impl Cluster {
                 if let Some(claim) = &claim {
                     claim.note(&cluster.id, cluster.since);
                 }
-                Ok(Self { claim, ..cluster })
+                Ok(Self { claim, user, ..cluster })
             }
             // It may have been begun, and costs money from then on.
             Err(failure) => {
@@ -113,7 +119,8 @@ impl Cluster {
     ) -> Result {
         let Some(found) = cluster::living(known) else { return Ok(()) };
         let Some(claim) = Claim::take(&session.run_note) else { return Ok(()) };
-        if claim.left(&found.id, found.created).is_none() {
+        let nobody_works = || User::join(&session.run_note).was_the_last();
+        if claim.left(&found.id, found.created).is_none() || !nobody_works() {
             return Ok(());
         }
         if !changing.json {
@@ -124,17 +131,32 @@ impl Cluster {
         Ok(())
     }
 
-    /// Ends it, where the run started it; a second Ctrl-C is not waited for.
+    /// Ends it, where the run started it, or where the run that did has left it to this one; a second Ctrl-C is not
+    /// waited for.
     pub(super) async fn give_back(
         &mut self,
         globals: &Globals,
         changing: &Changing,
+        session: &Session,
         stops: &mut Stops,
-        flags: &str,
     ) -> Result {
+        let last = self.user.as_ref().is_none_or(User::was_the_last);
+        if last && !self.ours {
+            self.inherit(session, changing);
+        }
         if !self.ours {
             return Ok(());
         }
+        if !last {
+            self.ours = false;
+            // The note stays, for the run that is the last.
+            self.claim = None;
+            if !changing.json {
+                ui::say(&format!("\nAnother run works on cluster {}: it stays, and ends with that one.", self.id));
+            }
+            return Ok(());
+        }
+        let flags = session.flags();
         let ended = tokio::select! {
             ended = Box::pin(end(globals, changing)) => ended,
             () = stops.next() => Err(Failure::cancelled(format!("stopped at once: cluster {} may still run", self.id))
@@ -145,6 +167,18 @@ impl Cluster {
             claim.clear();
         }
         ended
+    }
+
+    /// Takes over the cluster of a run that ended before this one.
+    fn inherit(&mut self, session: &Session, changing: &Changing) {
+        let Some(claim) = Claim::take(&session.run_note) else { return };
+        if claim.left(&self.id, None).is_none() {
+            return;
+        }
+        if !changing.json {
+            ui::say(&format!("\nThe run that started cluster {} has left it to this one.", self.id));
+        }
+        (self.ours, self.claim) = (true, Some(claim));
     }
 
     /// For how long it was up for the run; nothing where it was up already.

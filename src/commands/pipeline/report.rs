@@ -50,13 +50,13 @@ pub(super) struct Report {
     /// The pipeline; the spec's only one unless said.
     name: Option<String>,
     /// The day; the last 30 that something is known of unless said.
-    #[arg(long, value_name = "YYYY-MM-DD", conflicts_with_all = ["from", "to"])]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = choose::day, conflicts_with_all = ["from", "to"])]
     date: Option<Date>,
     /// The first day of a range.
-    #[arg(long, value_name = "YYYY-MM-DD", requires = "to")]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = choose::day, requires = "to")]
     from: Option<Date>,
     /// The last day of the range.
-    #[arg(long, value_name = "YYYY-MM-DD", requires = "from")]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = choose::day, requires = "from")]
     to: Option<Date>,
     /// The file; one in `.infra/reports/` unless said.
     #[arg(short, long, value_name = "FILE")]

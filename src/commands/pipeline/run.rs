@@ -49,13 +49,13 @@ pub(super) struct Run {
     /// The pipeline; the spec's only one unless said.
     name: Option<String>,
     /// The day; yesterday, by the clock of the pipeline's schedule, unless said.
-    #[arg(long, value_name = "YYYY-MM-DD", conflicts_with_all = ["from", "to"])]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = choose::day, conflicts_with_all = ["from", "to"])]
     date: Option<Date>,
     /// The first day of a range.
-    #[arg(long, value_name = "YYYY-MM-DD", requires = "to")]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = choose::day, requires = "to")]
     from: Option<Date>,
     /// The last day of the range.
-    #[arg(long, value_name = "YYYY-MM-DD", requires = "from")]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = choose::day, requires = "from")]
     to: Option<Date>,
     #[command(flatten)]
     how: How,
@@ -68,10 +68,10 @@ pub(super) struct Backfill {
     /// The pipeline; the spec's only one unless said.
     name: Option<String>,
     /// The first day.
-    #[arg(long, value_name = "YYYY-MM-DD")]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = choose::day)]
     from: Date,
     /// The last day.
-    #[arg(long, value_name = "YYYY-MM-DD")]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = choose::day)]
     to: Date,
     #[command(flatten)]
     how: How,
@@ -198,15 +198,19 @@ pub(super) fn pairs(written: &[String], known: &[&str]) -> Result<Vec<(String, S
 
 /// The days, the oldest first.
 fn dates(days: Days, zone: Option<&str>) -> Result<Vec<Date>> {
+    let zone = zone.and_then(|zone| jiff::tz::TimeZone::get(zone).ok()).unwrap_or(jiff::tz::TimeZone::UTC);
+    let today = jiff::Timestamp::now().to_zoned(zone).date();
     let (from, to) = match days {
         Days::Range(from, to) => (from, to),
         Days::Yesterday => {
-            let zone = zone.and_then(|zone| jiff::tz::TimeZone::get(zone).ok()).unwrap_or(jiff::tz::TimeZone::UTC);
-            let today = jiff::Timestamp::now().to_zoned(zone).date();
             let yesterday = today.yesterday().map_err(|error| Failure::new(error.to_string()))?;
             (yesterday, yesterday)
         }
     };
+    // A day more: somewhere it is tomorrow already.
+    if today.tomorrow().is_ok_and(|tomorrow| to > tomorrow) {
+        return Err(Failure::new(format!("{to} is still to come")).hint("a run is about a day that was, or is"));
+    }
     if from > to {
         return Err(Failure::new(format!("{from} is after {to}")).hint("`--from` is the first day, `--to` the last"));
     }
@@ -233,6 +237,7 @@ mod tests {
         let range = |from, to| dates(Days::Range(from, to), None);
         assert_eq!(range(date(2020, 2, 28), date(2020, 3, 1)).unwrap().len(), 3);
         assert!(range(date(2020, 3, 1), date(2020, 2, 28)).unwrap_err().message.contains("is after"));
+        assert!(range(date(2020, 1, 1), date(9000, 1, 1)).unwrap_err().message.contains("still to come"));
         assert!(range(date(1900, 1, 1), date(2020, 1, 1)).unwrap_err().message.contains("more than"));
         assert_eq!(dates(Days::Yesterday, Some("America/New_York")).unwrap().len(), 1);
     }

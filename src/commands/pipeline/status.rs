@@ -34,8 +34,8 @@ pub(super) struct Status {
     /// The pipeline; the spec's only one unless said.
     name: Option<String>,
     /// So many days that have run, the newest first.
-    #[arg(long, default_value_t = 10, value_name = "N")]
-    days: usize,
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    days: u16,
     /// Prints it as JSON.
     #[arg(long)]
     json: bool,
@@ -44,6 +44,7 @@ pub(super) struct Status {
 impl Status {
     pub(super) async fn run(self, globals: &Globals) -> Result {
         let Self { name, days, json } = self;
+        let days = usize::from(days);
         let session = Session::open(globals, Scope::Cloud).await?;
         let name = choose::one(&session, name.as_deref())?;
         let pipeline = &session.spec.pipelines[&name];

@@ -7,7 +7,8 @@ use crate::{
     error::{Failure, Result},
     local,
     pipeline::trial,
-    spec, ui,
+    spec::nearest,
+    ui,
 };
 
 /// Runs a template's own tests (`tests/test_*.py`, unittest) on this machine, with a real Spark, in one session.
@@ -23,11 +24,11 @@ pub(super) struct Test {
 
 impl Test {
     pub(super) async fn run(self, globals: &Globals) -> Result {
-        let file = session::spec_file(globals)?;
+        let root = session::templates(globals)?;
         let name = if let Some(name) = self.name {
             name
         } else {
-            let (_, spec) = session::load(globals)?;
+            let (file, spec) = session::load(globals)?;
             let mut names = spec.pipelines.values().map(|pipeline| pipeline.template.value.clone());
             match (names.next(), names.next()) {
                 (Some(only), None) => only,
@@ -35,7 +36,16 @@ impl Test {
                 _ => return Err(Failure::new("the spec has several pipelines").hint("name one template")),
             }
         };
-        let folder = spec::templates(&file).join(&name);
+        let folder = root.join(&name);
+        if !folder.is_dir() {
+            let failure = Failure::new(format!("there is no template {}", folder.display()));
+            let there = std::fs::read_dir(&root).into_iter().flatten().flatten();
+            let there: Vec<String> = there.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+            return Err(failure.hint(match nearest(&name, there.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("`infra pipeline new {name}` makes one"),
+            }));
+        }
         if !folder.join("tests").is_dir() {
             return Err(Failure::new(format!("{} has no tests", folder.display()))
                 .hint(format!("write some: {}/tests/test_NAME.py, for Python's unittest", folder.display())));

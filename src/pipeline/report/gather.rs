@@ -112,7 +112,8 @@ impl Source<'_> {
 
 /// What a job said of a day: what lies in the bucket now, unless that is about another day; else what the record kept.
 pub(super) fn said(live: Option<&[u8]>, ran: Option<&Ran>, date: Date) -> Said {
-    let live = live.map(serde_json::from_slice::<Value>);
+    // One that failed has said nothing: what lies there is of a run before it.
+    let live = live.filter(|_| ran.is_none_or(|ran| !failed(ran))).map(serde_json::from_slice::<Value>);
     let kept = ran.and_then(|ran| ran.summary.as_ref()).map(Summary::read);
     match live {
         Some(Ok(value)) => {
@@ -125,6 +126,10 @@ pub(super) fn said(live: Option<&[u8]>, ran: Option<&Ran>, date: Date) -> Said {
         Some(Err(_)) => kept.map_or(Said::Nonsense, |summary| Said::Summary(Box::new(summary))),
         None => kept.map_or(Said::Nothing, |summary| Said::Summary(Box::new(summary))),
     }
+}
+
+fn failed(ran: &Ran) -> bool {
+    ["FAILED", "CANCELLED", "INTERRUPTED", "failed"].contains(&ran.state.as_str())
 }
 
 /// What stands before the day in a name that was filled in for [`SAMPLE`].
@@ -199,5 +204,8 @@ mod tests {
         assert!(matches!(said(Some(b"{\"in\": 2"), None, on), Said::Nonsense));
         assert_eq!(come(said(None, Some(&ran), on)), Some(2));
         assert!(matches!(said(None, None, on), Said::Nothing));
+        // The one before it was whole.
+        let failed = Ran { state: "FAILED".into(), ..Ran::default() };
+        assert!(matches!(said(Some(br#"{"in": 2}"#), Some(&failed), on), Said::Nothing));
     }
 }

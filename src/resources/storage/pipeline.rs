@@ -1,7 +1,7 @@
 //! A deployed pipeline: the pointer that says which version of its code is current, and what each kept version is made
 //! of. It is written last, once all files of the version are there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_s3::primitives::ByteStream;
 use engine::{Address, Diff, Effect, Identity, Inventory, Ref, Resource, Result, StepContext};
@@ -80,11 +80,16 @@ impl Resource<Cloud> for Pipeline {
         let pointers = pointers.filter(|(name, pointer)| pointer.says.is_some() || wanted(name));
         let observed = pointers.map(|(name, pointer)| {
             let says = pointer.says.clone();
+            // One that cannot be believed says nothing of the versions that are there all the same: the way back stays.
+            let there = || -> BTreeSet<String> {
+                let files = found.files.iter().filter(|file| file.pipeline == *name && file.at == pointer.at);
+                files.map(|file| file.version.clone()).collect()
+            };
             let observed = PipelineObserved {
                 bucket: pointer.at.bucket.clone(),
                 code: code(&pointer.at, name),
                 version: says.as_ref().map(|says| says.version.clone()),
-                history: says.as_ref().map(|says| says.history.clone()).unwrap_or_default(),
+                history: says.as_ref().map_or_else(|| there().into_iter().collect(), |says| says.history.clone()),
                 ours: says.is_some(),
                 name: name.clone(),
                 at: pointer.at.clone(),

@@ -13,7 +13,7 @@ use super::{
         error::{Diagnostic, nearest},
         fill,
         interpolate::{Place, Scope},
-        model::{OnTheHost, Pipeline, Span, Spanned, Spec, Table, Task, Template, TemplateFile},
+        model::{OnTheHost, Orchestrator, Pipeline, Span, Spanned, Spec, Table, Task, Template, TemplateFile},
         shape::{Object, Shape, optional, required},
         source::Source,
         tree::{self, Node},
@@ -273,6 +273,29 @@ fn agree(decoder: &Decoder<'_>, name: &str, pipeline: &Spanned<Pipeline>, conten
                 Diagnostic::at(&value.span, format!("setting `{key}` of pipeline `{name}` is from the environment"));
             decoder.report(error.hint("settings are stored in S3: what is secret belongs under `secrets`"));
         }
+    }
+    // Jobs of the spec's own may have folders of their own.
+    for (key, folder) in pipeline.folders.iter().filter(|_| pipeline.jobs.is_empty()) {
+        if key != "code" && !content.folders.contains_key(key) {
+            unknown("folder", key, &folder.span, content.folders.keys().map(String::as_str).collect());
+        }
+    }
+    let (has_jobs, host) = (!pipeline.jobs.is_empty() || !content.jobs.is_empty(), content.host.as_ref());
+    let lacks = match *pipeline.orchestrator {
+        Orchestrator::Steps if !has_jobs => Some(("jobs", "`jobs: { NAME: { script: FILE.py } }`")),
+        Orchestrator::Luigi if host.is_none_or(|host| host.command.is_empty()) => {
+            Some(("command for its host", "`host: { command: [luigi, --module, tasks, Daily] }`"))
+        }
+        Orchestrator::Airflow if host.is_none_or(|host| host.dag.is_none()) => {
+            Some(("DAG", "`host: { dag: FILE.py }`"))
+        }
+        _ => None,
+    };
+    if let Some((what, hint)) = lacks {
+        let by = pipeline.orchestrator.word();
+        let message = format!("the template {} has no {what}, and by `{by}` nothing of it would run", content.shown);
+        let error = Diagnostic::at(&pipeline.template.span, message);
+        decoder.report(error.hint(format!("write {hint} in its {MANIFEST}")));
     }
     for (key, source) in &pipeline.secrets {
         if !content.secrets.iter().any(|known| known.value == *key) {
