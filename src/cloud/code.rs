@@ -43,6 +43,11 @@ impl CodeFolder {
     }
 }
 
+/// Whether a key is that of a version's file, in whatever folder for code.
+pub fn is_of_a_version(key: &str) -> bool {
+    key.contains(&format!("/{VERSIONS}"))
+}
+
 /// What was found in the folders of code.
 #[derive(Debug, Default)]
 pub struct Code {

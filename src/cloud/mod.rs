@@ -23,7 +23,7 @@ use engine::{Address, Attempt, World};
 
 use crate::hosts::Hosts;
 pub use advice::advice;
-pub use code::{Code, CodeFile, CodeFolder, IndexedFile, Pointer, PointerText};
+pub use code::{Code, CodeFile, CodeFolder, IndexedFile, Pointer, PointerText, is_of_a_version};
 pub use connect::{Connection, Target, connect, offline};
 pub use error::{Answered, CloudError, Explain, gone_is_ok, missing_is_none};
 pub use journal::Journal;

@@ -17,7 +17,8 @@ const FILES: [&str; 7] = [
 #[test]
 fn apply_deploys_and_a_second_plan_is_empty() {
     let daily = Daily::new();
-    daily.local(&["apply", "--yes"]).expect(0);
+    let told = daily.local(&["apply", "--yes"]).expect(0);
+    assert!(told.out.contains("pipeline/daily.version") && !told.out.contains("clean.py"), "{}", told.out);
     assert_eq!(daily.steps(), Vec::<String>::new());
     daily.local(&["verify"]).expect(0);
     let version = daily.version();

@@ -39,6 +39,9 @@ fn a_file_that_is_missing_has_a_place() {
         &daily,
         &["there is no file templates/daily/jobs/claen.py", "pipeline.yaml:10:13", "did you mean `jobs/clean.py`?"],
     );
+    daily.edit("pipeline.yaml", "jobs/claen.py", "jobs/clean.py");
+    daily.edit("pipeline.yaml", "modules: [daily]", "modules: [../../infra/daily.yaml]");
+    refused(&daily, &["pipeline.yaml:4:11", "a template's files lie in its own folder, templates/daily/"]);
 }
 
 #[test]

@@ -165,7 +165,9 @@ impl Resource<Cloud> for BucketObject {
     }
 
     fn outputs(observed: &BucketObjectObserved) -> Vec<(&'static str, String)> {
-        vec![("uri", Self::id(observed))]
+        // A version has many files, and its pipeline's `code` says where they are.
+        let of_a_version = crate::cloud::is_of_a_version(&observed.key);
+        if of_a_version { Vec::new() } else { vec![("uri", Self::id(observed))] }
     }
 
     async fn create(&self, cx: &StepContext<'_, Cloud>) -> Result<BucketObjectObserved> {

@@ -241,7 +241,11 @@ fn named_files(decoder: &Decoder<'_>, template: &Template) {
     let missing = |path: &Spanned<String>| {
         let error = Diagnostic::at(&path.span, format!("there is no file {}/{}", template.shown, path.value));
         let near = nearest(path, template.files.iter().map(|file| file.path.as_str()));
-        decoder.report(error.maybe_hint(near.map(|near| format!("did you mean `{near}`?"))));
+        let outside = path.starts_with('/') || path.split('/').any(|part| part == "..");
+        decoder.report(error.maybe_hint(match near {
+            _ if outside => Some(format!("a template's files lie in its own folder, {}/", template.shown)),
+            near => near.map(|near| format!("did you mean `{near}`?")),
+        }));
     };
     let host = template.host.iter();
     let on_host = host.flat_map(|host| host.files.iter().chain(&host.requirements).chain(&host.dag));
