@@ -83,7 +83,7 @@ impl Vendas {
             let cluster = self.aws.run(&format!("emr describe-cluster --cluster-id {id}"))["Cluster"].clone();
             let steps = self.aws.run(&format!("emr list-steps --cluster-id {id} --query Steps[].Status.State"));
             json!({ "id": id, "state": cluster["Status"]["State"], "steps": steps, "name": cluster["Name"],
-                    "release": cluster["ReleaseLabel"], "tags": cluster["Tags"], "idle": cluster["AutoTerminate"],
+                    "release": cluster["ReleaseLabel"], "tags": cluster["Tags"],
                     "instances": cluster["Ec2InstanceAttributes"] })
         });
         let stack = self.project.read("infra/vendas.yaml");

@@ -88,9 +88,7 @@ pub fn spec_file(globals: &Globals) -> Result<PathBuf> {
 pub fn templates(globals: &Globals) -> Result<PathBuf> {
     match spec_file(globals) {
         Ok(file) => Ok(spec::templates(&file)),
-        Err(_) if globals.file.is_none() && std::env::var_os("INFRA_SPEC").is_none() => {
-            Ok(spec::templates(&Path::new(spec::DEFAULT_FOLDER).join("any.yaml")))
-        }
+        Err(_) if globals.file.is_none() && std::env::var_os("INFRA_SPEC").is_none() => Ok(PathBuf::from("templates")),
         Err(failure) => Err(failure),
     }
 }

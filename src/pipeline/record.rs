@@ -98,8 +98,8 @@ impl Records {
 
     /// What became of a day.
     pub async fn day(&self, cloud: &Cloud, date: Date) -> Result<Day> {
-        let text = read(cloud, &self.bucket, &self.key(date)).await?;
-        let Some(text) = text else { return Ok(Day::default()) };
+        let told = read(cloud, &self.bucket, &self.key(date)).await?;
+        let Some(Told { text, .. }) = told else { return Ok(Day::default()) };
         let broken =
             || format!("s3://{}/{} cannot be understood; delete it to begin the day anew", self.bucket, self.key(date));
         serde_json::from_slice(&text).with_context(broken)
@@ -137,13 +137,22 @@ impl Records {
 }
 
 /// An object's bytes; nothing where there is none.
-async fn read(cloud: &Cloud, bucket: &str, key: &str) -> Result<Option<Vec<u8>>> {
+async fn read(cloud: &Cloud, bucket: &str, key: &str) -> Result<Option<Told>> {
     let answer = cloud.clients.s3.get_object().bucket(bucket).key(key).send().await.explain("s3:GetObject");
     let Some(answer) = missing_is_none(answer, ABSENT)? else { return Ok(None) };
     let size = answer.content_length().unwrap_or_default();
     ensure!(size <= LARGEST, "s3://{bucket}/{key} has {size} bytes, which is no record and no summary");
+    let written = answer.last_modified().map(aws_smithy_types::DateTime::secs);
     let bytes = answer.body.collect().await.with_context(|| format!("s3://{bucket}/{key} cannot be read"))?;
-    Ok(Some(bytes.into_bytes().to_vec()))
+    Ok(Some(Told { text: bytes.into_bytes().to_vec(), written }))
+}
+
+/// What stands in an object.
+pub struct Told {
+    /// Its content.
+    pub text: Vec<u8>,
+    /// When it was written, in seconds since 1970.
+    pub written: Option<i64>,
 }
 
 /// `s3://bucket/key` in its two parts.
@@ -164,13 +173,13 @@ pub async fn is_there(cloud: &Cloud, uri: &str) -> Result<bool> {
 /// writes one, the first line of its only part.
 pub async fn summary(cloud: &Cloud, uri: &str) -> Option<Value> {
     // A summary is a courtesy: a job that completed did so without one, too.
-    let text = told(cloud, uri).await.ok()??;
+    let Told { text, .. } = told(cloud, uri).await.ok()??;
     serde_json::Deserializer::from_slice(&text).into_iter().next()?.ok()
 }
 
 /// What a job wrote to say what it did; nothing where there is nothing. Of a folder, which Spark wrote, the first part
 /// that has anything in it.
-pub async fn told(cloud: &Cloud, uri: &str) -> Result<Option<Vec<u8>>> {
+pub async fn told(cloud: &Cloud, uri: &str) -> Result<Option<Told>> {
     let Some((bucket, key)) = parts(uri) else { return Ok(None) };
     if !key.ends_with('/') {
         return read(cloud, bucket, key).await;

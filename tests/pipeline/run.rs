@@ -202,7 +202,7 @@ fn strict_a_cluster_that_a_killed_run_left_is_ended_by_the_next() {
     };
     let left = "was started by a run that was killed";
     killed(DATE);
-    ready.run(DATE).expect(0).says(&[left, "it ends with this one", "was up for this run alone"]);
+    ready.run(DATE).expect(0).says(&[left, "it ends with this one", "was up for this run and others"]);
     assert_eq!(ready.clusters(), ["TERMINATED"]);
 
     // Also where nothing is left to do.
@@ -232,15 +232,39 @@ fn strict_a_cluster_on_which_another_run_works_is_left_to_that_one() {
     // One step at a time: the other's waits behind the one that hangs.
     let (one, other) = (begin(DATE, "extract: RUNNING"), begin("2020-01-03", "extract: PENDING"));
     one.interrupt();
-    let told = one.end().expect(130).says(&["Another run works on cluster", "it stays"]);
+    let told = one.end().expect(130).says(&["Another run works on cluster", "it stays", "by the run that ends it"]);
     assert!(!told.err.contains("for this run alone"), "{told:?}");
     assert_eq!(ready.clusters().iter().filter(|state| *state != "TERMINATED").count(), 1);
     other.interrupt();
-    other.end().expect(130).says(&["has left it to this one", "is ended"]);
+    other.end().expect(130).says(&["has left it to this one", "is ended", "was up for this run and others"]);
     assert_eq!(ready.clusters(), ["TERMINATED"]);
     // Nobody noted how their steps ended; EMR knows.
     let status = ready.pipeline(&["status"]).expect(0).out;
     assert!(!status.contains("RUNNING") && status.contains("CANCELLED"), "{status}");
+}
+
+#[test]
+fn strict_a_run_that_cannot_start_a_cluster_ends_none_of_another_run() {
+    let ready = deployed();
+    let folder = ready.daily.project.path(".infra");
+    let open = |file: &str| {
+        std::fs::create_dir_all(folder.join("runs")).expect("a writable project");
+        let name = file.replace("STACK", &ready.daily.stack);
+        let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(folder.join(name));
+        file.expect("a file of the project")
+    };
+    // As another run has them that is about to start the cluster.
+    let (stack, users) = (open("locks/local-STACK"), open("runs/local-STACK.users"));
+    stack.lock().expect("nobody else has it");
+    users.lock_shared().expect("nobody else has it");
+    let told = ready.run(DATE).expect(1).says(&["is at work on stack"]);
+    assert!(!told.err.contains("the cluster could not be ended"), "{told:?}");
+    drop(users);
+    // Alone, it looks for what it may have begun.
+    ready.run(DATE).expect(1).says(&["is at work on stack", "the cluster could not be ended"]);
+    drop(stack);
+    ready.made(DATE);
+    ready.run(DATE).expect(0);
 }
 
 #[test]

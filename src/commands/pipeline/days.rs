@@ -79,7 +79,7 @@ pub(super) async fn noted(cloud: &Cloud, records: &Records, most: usize) -> Resu
     let noted = records.last(cloud, most).await?.into_iter();
     let mut days: Vec<Day> = noted.map(|(date, day)| Day { date, jobs: day.jobs, run: None }).collect();
     let all = days.iter_mut().flat_map(|day| day.jobs.values_mut());
-    for ran in all.filter(|ran| ran.state == "RUNNING" && !ran.step.is_empty()) {
+    for ran in all.filter(|ran| ran.is_at_work() && !ran.step.is_empty()) {
         // Whoever followed it may have gone before it ended.
         let Ok(step) = steps::describe(cloud, &ran.cluster, &ran.step).await else { continue };
         (ran.state, ran.ended, ran.seconds) = (step.state.clone(), step.ended, step.elapsed(ui::time::now()));

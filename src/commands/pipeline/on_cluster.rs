@@ -38,6 +38,10 @@ pub(super) struct Cluster {
     until: Option<i64>,
     /// What it costs.
     cost: Cost,
+    /// Whether the run left it to another that works on it.
+    left: bool,
+    /// Whether a run before this one started it.
+    shared: bool,
     /// Where it is noted that the run started it.
     claim: Option<Claim>,
     /// That the run works on it.
@@ -56,7 +60,7 @@ impl Cluster {
     fn of(found: &EmrClusterObserved, session: &Session, ours: bool, since: i64) -> Self {
         let cost = cost::of_cluster(found, &session.spec.region);
         let (id, log_uri) = (found.id.clone(), found.log_uri.clone());
-        Self { id, log_uri, ours, since, until: None, cost, claim: None, user: None }
+        Self { id, log_uri, ours, since, until: None, cost, left: false, shared: false, claim: None, user: None }
     }
 
     /// A cluster that a run of Airflow's made and ended.
@@ -82,7 +86,7 @@ impl Cluster {
             if !changing.json {
                 ui::say(&format!("Cluster {} was started by a run that was killed: it ends with this one.", found.id));
             }
-            return Ok(Self { claim, user, ..Self::of(found, session, true, since) });
+            return Ok(Self { claim, user, shared: true, ..Self::of(found, session, true, since) });
         }
         cluster::specified(session)?;
         if !changing.yes {
@@ -99,6 +103,8 @@ impl Cluster {
                 }
                 Ok(Self { claim, user, ..cluster })
             }
+            // Another run is at work: what is up, or is about to be, may be that one's.
+            Err(failure) if !user.as_ref().is_none_or(User::was_the_last) => Err(failure),
             // It may have been begun, and costs money from then on.
             Err(failure) => {
                 let ended = Box::pin(end(globals, changing)).await;
@@ -148,7 +154,7 @@ impl Cluster {
             return Ok(());
         }
         if !last {
-            self.ours = false;
+            (self.ours, self.left) = (false, true);
             // The note stays, for the run that is the last.
             self.claim = None;
             if !changing.json {
@@ -172,13 +178,11 @@ impl Cluster {
     /// Takes over the cluster of a run that ended before this one.
     fn inherit(&mut self, session: &Session, changing: &Changing) {
         let Some(claim) = Claim::take(&session.run_note) else { return };
-        if claim.left(&self.id, None).is_none() {
-            return;
-        }
+        let Some(since) = claim.left(&self.id, None) else { return };
         if !changing.json {
             ui::say(&format!("\nThe run that started cluster {} has left it to this one.", self.id));
         }
-        (self.ours, self.claim) = (true, Some(claim));
+        (self.ours, self.shared, self.since, self.claim) = (true, true, since, Some(claim));
     }
 
     /// For how long it was up for the run; nothing where it was up already.
@@ -187,8 +191,8 @@ impl Cluster {
         self.ours.then(|| Duration::from_secs(seconds.try_into().unwrap_or(0)))
     }
 
-    /// For programs: its id, for how many seconds it was up for the run, and what that cost in US dollars; both null
-    /// where it was up already.
+    /// For programs: its id, for how many seconds it was up for runs, and what that cost in US dollars; both null where
+    /// it was up already, or stays for another run.
     pub(super) fn json(&self) -> Value {
         let time = self.time();
         let usd = time.and_then(|time| self.cost.after(time)).map(dollars);
@@ -198,7 +202,13 @@ impl Cluster {
     /// What the run cost, in a sentence.
     pub(super) fn sentence(&self) -> String {
         match self.time() {
+            Some(time) if self.shared => {
+                format!("Cluster {} was up for this run and others; it {}.", self.id, self.cost.so_far(time))
+            }
             Some(time) => format!("Cluster {} was up for this run alone; it {}.", self.id, self.cost.so_far(time)),
+            None if self.left => {
+                format!("Cluster {} stays up: what it costs is told by the run that ends it.", self.id)
+            }
             None => format!("Cluster {} was up already: what it costs is not counted.", self.id),
         }
     }

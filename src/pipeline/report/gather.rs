@@ -94,7 +94,8 @@ impl Source<'_> {
                 Some(uri) => record::told(self.cloud, uri).await?,
                 None => None,
             };
-            let said = said(live.as_deref(), ran.as_ref(), date);
+            let live = live.filter(|live| !is_of_before(live.written, ran.as_ref()));
+            let said = said(live.as_ref().map(|live| &live.text[..]), ran.as_ref(), date);
             jobs.push(Job { name: task.job, ran, tells: task.summary.is_some(), said });
         }
         // Jobs that another version had.
@@ -112,8 +113,7 @@ impl Source<'_> {
 
 /// What a job said of a day: what lies in the bucket now, unless that is about another day; else what the record kept.
 pub(super) fn said(live: Option<&[u8]>, ran: Option<&Ran>, date: Date) -> Said {
-    // One that failed has said nothing: what lies there is of a run before it.
-    let live = live.filter(|_| ran.is_none_or(|ran| !failed(ran))).map(serde_json::from_slice::<Value>);
+    let live = live.map(serde_json::from_slice::<Value>);
     let kept = ran.and_then(|ran| ran.summary.as_ref()).map(Summary::read);
     match live {
         Some(Ok(value)) => {
@@ -128,8 +128,12 @@ pub(super) fn said(live: Option<&[u8]>, ran: Option<&Ran>, date: Date) -> Said {
     }
 }
 
-fn failed(ran: &Ran) -> bool {
-    ["FAILED", "CANCELLED", "INTERRUPTED", "failed"].contains(&ran.state.as_str())
+/// Whether a job that did not end well found this there already: it is then what a run before it said.
+fn is_of_before(written: Option<i64>, ran: Option<&Ran>) -> bool {
+    let failed = ran.filter(|ran| !ran.is_done() && !ran.is_at_work());
+    let began = failed.and_then(|ran| Some(ran.ended? - ran.seconds.unwrap_or(0)));
+    // S3's clock and EMR's are both to the second.
+    written.zip(began).is_some_and(|(written, began)| written < began)
 }
 
 /// What stands before the day in a name that was filled in for [`SAMPLE`].
@@ -190,6 +194,16 @@ mod tests {
     }
 
     #[test]
+    fn what_was_said_before_a_job_failed_is_not_its_own() {
+        let ran = |state: &str| Ran { state: state.into(), ended: Some(100), seconds: Some(10), ..Ran::default() };
+        assert!(is_of_before(Some(89), Some(&ran("FAILED"))) && is_of_before(Some(89), Some(&ran("failed"))));
+        // Written by it before it failed, or by the run at night that came after.
+        assert!(!is_of_before(Some(95), Some(&ran("FAILED"))) && !is_of_before(Some(300), Some(&ran("FAILED"))));
+        assert!(!is_of_before(Some(89), Some(&ran("COMPLETED"))) && !is_of_before(Some(89), Some(&ran("RUNNING"))));
+        assert!(!is_of_before(Some(89), None) && !is_of_before(None, Some(&ran("FAILED"))));
+    }
+
+    #[test]
     fn what_a_job_said_of_another_day_is_not_taken_for_this_one() {
         let other = br#"{"batch": "2020-01-03", "in": 3}"#;
         let ran = Ran { summary: serde_json::from_str(r#"{"batch": "2020-01-02", "in": 2}"#).ok(), ..Ran::default() };
@@ -204,8 +218,5 @@ mod tests {
         assert!(matches!(said(Some(b"{\"in\": 2"), None, on), Said::Nonsense));
         assert_eq!(come(said(None, Some(&ran), on)), Some(2));
         assert!(matches!(said(None, None, on), Said::Nothing));
-        // The one before it was whole.
-        let failed = Ran { state: "FAILED".into(), ..Ran::default() };
-        assert!(matches!(said(Some(br#"{"in": 2}"#), Some(&failed), on), Said::Nothing));
     }
 }
