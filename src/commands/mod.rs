@@ -7,6 +7,7 @@ mod completions;
 mod cp;
 mod destroy;
 mod examine;
+mod load;
 mod local;
 mod looks;
 mod master;

@@ -15,7 +15,7 @@ use super::{
     open_report, pages,
     pages::Page,
     reach::{Reach, stopped},
-    session::load,
+    load,
 };
 use crate::{
     error::{Failure, Result},
@@ -80,7 +80,7 @@ impl Open {
             return Box::pin(open_report::open(globals, !no_browser)).await;
         }
         if let Some(name) = name.as_ref().filter(|_| on.is_none()) {
-            let (_, spec) = load(globals)?;
+            let (_, spec) = load::as_deployed(globals)?;
             if open_cluster::by_spec(&spec).iter().any(|page| page.name == name) {
                 let wish = Wish { name: name.clone(), forward, port, browser: !no_browser, status };
                 return Box::pin(open_cluster::open(globals, wish)).await;

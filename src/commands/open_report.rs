@@ -1,9 +1,8 @@
 //! `infra open report`: the newest report of a pipeline, written now where there is none.
 
 use super::{
-    Globals,
+    Globals, load,
     pipeline::{newest, write_newest},
-    session::load,
 };
 use crate::{
     error::{Failure, Result},
@@ -16,7 +15,7 @@ pub(super) const NAME: &str = "report";
 
 /// Prints where the report is, and shows it in a browser unless that is not wanted.
 pub(super) async fn open(globals: &Globals, browser: bool) -> Result {
-    let (file, spec) = load(globals)?;
+    let (file, spec) = load::as_deployed(globals)?;
     if spec.pipelines.is_empty() {
         return Err(Failure::new(format!("{} has no pipeline, and so no report", file.display()))
             .hint("declare one under `pipeline:`"));

@@ -1,15 +1,12 @@
 //! What every verb that asks AWS begins with: the spec, the account, the stack's view of it.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Write,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use engine::{Address, Graph, Inventory, Kind, Plan, Resource, Selection};
 
 use super::{
     Globals,
+    load::{self, flags},
     looks::{is_on_aws, must_reach_hosts, note_python, reaches_hosts},
     region,
 };
@@ -20,7 +17,7 @@ use crate::{
     hosts::{Access, At, Gateway, Hosts, Place},
     local,
     resources::{self, EmrCluster, Instance, KeyPair, REGISTRY},
-    spec::{self, KeySource, LoadOptions, Spec},
+    spec::{KeySource, Spec},
     stacks::{self, ClusterWish, Intent},
     ui::{self, plan::Heading},
     workspace::{Lock, Workspace},
@@ -65,6 +62,8 @@ impl Drop for Session {
 pub enum Scope {
     /// Everything.
     Platform,
+    /// The same, with pipelines as they are deployed, whatever their templates' folders hold now.
+    Deployed,
     /// What is on AWS; hosts are not connected to.
     Cloud,
     /// What is on hosts: people, and how they are let in.
@@ -73,83 +72,52 @@ pub enum Scope {
     Reach,
     /// The cluster alone.
     Cluster,
+    /// The same, where the spec does not say whether there is one.
+    AnyCluster,
     /// The same, for a command that stays while others come and go: it does not share its ssh configuration.
     Stay,
-}
-
-/// Finds the spec.
-pub fn spec_file(globals: &Globals) -> Result<PathBuf> {
-    let folder = PathBuf::from(spec::DEFAULT_FOLDER);
-    let variable = std::env::var("INFRA_SPEC").ok();
-    spec::find(&folder, globals.file.as_deref(), variable.as_deref()).map_err(|errors| spec_failure(&errors))
-}
-
-/// Where the project's templates are. Without a spec yet, or with several, that is where the default folder has them.
-pub fn templates(globals: &Globals) -> Result<PathBuf> {
-    match spec_file(globals) {
-        Ok(file) => Ok(spec::templates(&file)),
-        Err(_) if globals.file.is_none() && std::env::var_os("INFRA_SPEC").is_none() => Ok(PathBuf::from("templates")),
-        Err(failure) => Err(failure),
-    }
-}
-
-/// Finds and reads the spec; asks nobody.
-pub fn load(globals: &Globals) -> Result<(PathBuf, Spec)> {
-    let file = spec_file(globals)?;
-    let options =
-        LoadOptions { set: variables(&globals.set)?, overlay: globals.overlay.clone(), ..LoadOptions::default() };
-    let spec = spec::load(&file, &options).map_err(|errors| spec_failure(&errors))?;
-    Ok((file, spec))
 }
 
 fn unwritable(error: anyhow::Error) -> Failure {
     Failure::from(error).hint("`plan`, `status`, `verify` and `output` need no such folder")
 }
 
-fn spec_failure(errors: &spec::SpecErrors) -> Failure {
-    Failure::new(errors.render(ui::colored_stderr()))
-}
-
-fn variables(set: &[String]) -> Result<Vec<(String, String)>> {
-    let pair = |text: &String| match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err(Failure::new(format!("--set {text}: expected NAME=VALUE"))),
-    };
-    set.iter().map(pair).collect()
-}
-
-/// ` --local -f infra/nyc311.yaml`, as the command at hand had them.
-pub(super) fn flags(globals: &Globals, file: &Path) -> String {
-    let mut flags = String::new();
-    if globals.local {
-        flags.push_str(" --local");
-    }
-    if globals.file.is_some() {
-        let _ = write!(flags, " -f {}", file.display());
-    }
-    if let Some(overlay) = &globals.overlay {
-        let _ = write!(flags, " --overlay {}", overlay.display());
-    }
-    for pair in &globals.set {
-        let _ = write!(flags, " --set '{pair}'");
-    }
-    flags
-}
-
 impl Session {
     /// Reads the spec, then asks AWS who we are, if anything in it is on AWS. For verbs that only look: they need nothing
     /// that they could write to.
     pub async fn open(globals: &Globals, scope: Scope) -> Result<Self> {
-        Self::begin(globals, scope, None).await
+        Self::begin(globals, scope, None, Self::read(globals, scope)?).await
     }
 
     /// As [`Session::open`], for a verb that changes the stack: no other one does at the same time.
     pub async fn open_to_change(globals: &Globals, scope: Scope, verb: &str) -> Result<Self> {
-        Self::begin(globals, scope, Some(verb)).await
+        Self::begin(globals, scope, Some(verb), Self::read(globals, scope)?).await
     }
 
-    async fn begin(globals: &Globals, scope: Scope, changes: Option<&str>) -> Result<Self> {
-        let (file, spec) = load(globals)?;
+    /// The same for a verb that ends what costs money, also where the spec has mistakes: these come beside, and the spec
+    /// says only whose stack it is; its cluster alone is looked at.
+    pub async fn open_to_end(globals: &Globals, verb: &str) -> Result<(Self, Option<Failure>)> {
+        let (file, spec, mistakes) = load::as_far_as_readable(globals)?;
+        let scope = if mistakes.is_some() { Scope::AnyCluster } else { Scope::Cloud };
+        let session = Self::begin(globals, scope, Some(verb), (file, spec)).await?;
+        Ok((session, mistakes))
+    }
+
+    /// The same for a verb that is at work: with the spec that it began with, whatever has become of the file meanwhile.
+    pub async fn open_again_to_change(&self, globals: &Globals, scope: Scope, verb: &str) -> Result<Self> {
+        Self::begin(globals, scope, Some(verb), (self.file.clone(), self.spec.clone())).await
+    }
+
+    fn read(globals: &Globals, scope: Scope) -> Result<(PathBuf, Spec)> {
+        if scope == Scope::Platform { load::whole(globals) } else { load::as_deployed(globals) }
+    }
+
+    async fn begin(
+        globals: &Globals,
+        scope: Scope,
+        changes: Option<&str>,
+        (file, spec): (PathBuf, Spec),
+    ) -> Result<Self> {
         let workspace = Workspace::of(&file);
         let prepared = workspace.prepare();
         if changes.is_some() {
@@ -158,7 +126,8 @@ impl Session {
         let target = if globals.local { local::ensure_up(&workspace).await? } else { Target::Aws };
         let on_aws = match scope {
             Scope::People => spec.hosts.values().any(|host| host.users.is_some() && is_on_aws(&spec, host)),
-            Scope::Platform | Scope::Cloud | Scope::Cluster => spec.needs_aws(),
+            Scope::Platform | Scope::Deployed | Scope::Cloud | Scope::Cluster => spec.needs_aws(),
+            Scope::AnyCluster => true,
             Scope::Reach | Scope::Stay => {
                 spec.cluster.is_some() || spec.hosts.values().any(|host| is_on_aws(&spec, host))
             }
@@ -185,9 +154,9 @@ impl Session {
         }
         let mut notes = Vec::new();
         let with_hosts = match scope {
-            Scope::Cloud | Scope::Cluster => false,
+            Scope::Cloud | Scope::Cluster | Scope::AnyCluster => false,
             Scope::Reach | Scope::Stay => must_reach_hosts(globals, &spec, &target)?,
-            Scope::Platform | Scope::People => reaches_hosts(globals, &spec, &target, &mut notes),
+            Scope::Platform | Scope::Deployed | Scope::People => reaches_hosts(globals, &spec, &target, &mut notes),
         };
         let mut intent = Intent { hosts: with_hosts, ..Intent::default() };
         if let Target::Local { python: Some(python), .. } = &target {
@@ -323,6 +292,11 @@ impl Session {
         Ok(())
     }
 
+    /// Whether the rest of the stack is left out.
+    pub fn looks_at_cluster_alone(&self) -> bool {
+        self.kinds.iter().all(|kind| kind.name == EmrCluster::KIND)
+    }
+
     /// Has a version of a pipeline other than what its template holds now.
     pub fn release(&mut self, pipeline: &str, release: stacks::pipeline::Release) {
         self.intent.releases.insert(pipeline.to_owned(), release);
@@ -375,12 +349,12 @@ fn kinds(scope: Scope, on_aws: bool) -> Vec<Kind<Cloud>> {
     let located = ["instance", "elastic_ip"];
     let people = ["host_group", "host_user", "sudoers", "sshd"];
     match scope {
-        Scope::Platform | Scope::Cloud if on_aws => REGISTRY.clone(),
-        Scope::Platform | Scope::Cloud => resources::host_kinds(),
+        Scope::Platform | Scope::Deployed | Scope::Cloud if on_aws => REGISTRY.clone(),
+        Scope::Platform | Scope::Deployed | Scope::Cloud => resources::host_kinds(),
         Scope::Reach | Scope::Stay => {
             REGISTRY.iter().filter(|kind| on_aws && located.contains(&kind.name)).copied().collect()
         }
-        Scope::Cluster => REGISTRY.iter().filter(|kind| on_aws && kind.name == EmrCluster::KIND).copied().collect(),
+        Scope::Cluster | Scope::AnyCluster => REGISTRY.iter().filter(|kind| on_aws && kind.name == EmrCluster::KIND).copied().collect(),
         Scope::People => {
             let wanted = |kind: &&Kind<Cloud>| people.contains(&kind.name) || on_aws && located.contains(&kind.name);
             REGISTRY.iter().filter(wanted).copied().collect()

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Globals, session};
+use super::{Globals, load};
 use crate::{error::Result, ui};
 
 /// Checks the spec and says what is wrong with it, every mistake with its line. Needs no network.
@@ -15,7 +15,7 @@ pub struct Validate {}
 impl Validate {
     pub(super) fn run(self, globals: &Globals) -> Result {
         let Self {} = self;
-        let (file, spec) = session::load(globals)?;
+        let (file, spec) = load::whole(globals)?;
         for note in &spec.notes {
             ui::say(&format!("note: {} ({})", note.message, note.span.place()));
         }

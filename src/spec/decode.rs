@@ -87,6 +87,27 @@ impl<'a> Decoder<'a> {
         self.errors.borrow_mut().push(error);
     }
 
+    /// How many mistakes were taken down.
+    pub(super) fn reported(&self) -> usize {
+        self.errors.borrow().len()
+    }
+
+    /// Takes back what was taken down after the first so many mistakes.
+    pub(super) fn take_back(&self, after: usize) -> Vec<Diagnostic> {
+        let mut errors = self.errors.borrow_mut().split_off(after);
+        self.redact(&mut errors);
+        errors
+    }
+
+    /// Takes values of the environment out.
+    fn redact(&self, errors: &mut [Diagnostic]) {
+        for error in errors {
+            self.scope.redact(&mut error.message);
+            error.hint.iter_mut().for_each(|hint| self.scope.redact(hint));
+            error.related.iter_mut().for_each(|(_, label)| self.scope.redact(label));
+        }
+    }
+
     /// Takes down something worth saying.
     pub(super) fn note(&self, span: &Span, message: impl Into<String>) {
         let note = Note { message: message.into(), span: span.clone() };
@@ -99,13 +120,8 @@ impl<'a> Decoder<'a> {
 
     /// Everything taken down, with values of the environment taken out.
     pub(super) fn finish(self) -> (Vec<Diagnostic>, Vec<Note>) {
-        let Self { scope, errors, notes, .. } = self;
-        let mut errors = errors.into_inner();
-        for error in &mut errors {
-            scope.redact(&mut error.message);
-            error.hint.iter_mut().for_each(|hint| scope.redact(hint));
-            error.related.iter_mut().for_each(|(_, label)| scope.redact(label));
-        }
+        let errors = self.take_back(0);
+        let Self { scope, notes, .. } = self;
         let mut notes = notes.into_inner();
         // A list of people that several hosts have is read for each of them.
         let mut seen = HashSet::new();

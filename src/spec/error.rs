@@ -4,7 +4,10 @@ use std::{fmt, sync::Arc};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use super::{model::Span, source::Source};
+use super::{
+    model::{Span, Spec},
+    source::Source,
+};
 
 /// More mistakes than this are counted, not shown.
 const SHOWN: usize = 100;
@@ -73,6 +76,7 @@ impl fmt::Display for Diagnostic {
 pub struct SpecErrors {
     errors: Vec<Diagnostic>,
     sources: Vec<Arc<Source>>,
+    whose: Option<Box<Spec>>,
 }
 
 impl SpecErrors {
@@ -84,12 +88,22 @@ impl SpecErrors {
             (place, error.message.clone())
         });
         errors.dedup();
-        Self { errors, sources }
+        Self { errors, sources, whose: None }
+    }
+
+    /// The same mistakes, of a spec of which it is known whose it is.
+    pub(super) fn of(self, whose: Option<Spec>) -> Self {
+        Self { whose: whose.map(Box::new), ..self }
+    }
+
+    /// A spec that says whose stack the mistakes are about, and nothing else; `None` where that is among them.
+    pub fn whose(&self) -> Option<&Spec> {
+        self.whose.as_deref()
     }
 
     /// One mistake without a place.
     pub(super) fn general(error: Diagnostic) -> Self {
-        Self { errors: vec![error], sources: Vec::new() }
+        Self { errors: vec![error], sources: Vec::new(), whose: None }
     }
 
     /// The mistakes, sorted by place.

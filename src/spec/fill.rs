@@ -15,6 +15,8 @@ use super::{
 pub const CODE: &str = "cod/";
 /// Where the host of a pipeline by luigi or Airflow has the request that starts the spec's cluster.
 pub const CLUSTER_SETTINGS: &str = "/etc/infra/cluster.json";
+/// A version to check templates with.
+pub(super) const SAMPLE_VERSION: &str = "0123456789ab";
 /// A day to check templates with.
 const SAMPLE_DATE: jiff::civil::Date = jiff::civil::date(2020, 1, 31);
 
@@ -218,7 +220,7 @@ pub(super) fn check(
     content: &Template,
     sources: &RefCell<Vec<Arc<Source>>>,
 ) -> Vec<Unfilled> {
-    let values = values(spec, name, pipeline, ACCOUNT_PLACEHOLDER, "0123456789ab");
+    let values = values(spec, name, pipeline, ACCOUNT_PLACEHOLDER, SAMPLE_VERSION);
     let mut wrong = Vec::new();
     for file in content.files.iter().filter(|file| file.rendered) {
         match Source::read(&file.source) {

@@ -16,6 +16,7 @@ mod find;
 mod interpolate;
 pub mod model;
 mod overlay;
+mod python;
 mod schema;
 mod shape;
 mod source;
@@ -36,6 +37,7 @@ pub use decode::templates;
 pub use error::{Diagnostic, SpecErrors, nearest};
 pub use find::{DEFAULT_FOLDER, find};
 pub use model::*;
+pub use python::ensure_readable;
 pub use schema::schema;
 pub use users::{Password, Person, Sudo};
 
@@ -56,18 +58,33 @@ pub struct LoadOptions {
     pub account: Option<String>,
     /// Looks up an environment variable; the process's own by default.
     pub env: Box<Lookup>,
+    /// What is asked of the templates' folders.
+    pub templates: Templates,
+}
+
+/// What is asked of the folders of the templates that a spec names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Templates {
+    /// All that is in them can be deployed; what cannot is a mistake like any other.
+    #[default]
+    Fit,
+    /// Nothing: whoever is about what is deployed does without them. What is wrong is in [`Pipeline::unfit`].
+    Any,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { set: Vec::new(), overlay: None, account: None, env: Box::new(|name| std::env::var(name).ok()) }
+        let env = Box::new(|name: &str| std::env::var(name).ok());
+        Self { set: Vec::new(), overlay: None, account: None, env, templates: Templates::default() }
     }
 }
 
 impl fmt::Debug for LoadOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { set, overlay, account, env: _ } = self;
-        f.debug_struct("LoadOptions").field("set", set).field("overlay", overlay).field("account", account).finish()
+        let Self { set, overlay, account, env: _, templates } = self;
+        let mut shown = f.debug_struct("LoadOptions");
+        shown.field("set", set).field("overlay", overlay).field("account", account);
+        shown.field("templates", templates).finish()
     }
 }
 
@@ -163,10 +180,15 @@ fn read(
         sources.extend(users::read(&decoder, &mut spec, users::today()));
         sources.extend(decode::read_templates(&decoder, &mut spec));
     }
+    let known = decoder.scope.stack.borrow().is_some() && decoder.scope.region.borrow().is_some();
     let (mut found, notes) = decoder.finish();
     errors.append(&mut found);
+    if options.templates == Templates::Fit {
+        errors.extend(spec.pipelines.values_mut().flat_map(|pipeline| std::mem::take(&mut pipeline.value.unfit)));
+    }
     if !errors.is_empty() {
-        return Err(SpecErrors::new(errors, sources));
+        let whose = known.then(|| Spec::bare(spec.file, spec.overlay, spec.stack, spec.region));
+        return Err(SpecErrors::new(errors, sources).of(whose));
     }
     spec.notes = notes;
     Ok(spec)

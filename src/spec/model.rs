@@ -158,6 +158,30 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// A spec that says whose stack it is, and nothing else.
+    pub(super) fn bare(
+        file: Arc<str>,
+        overlay: Option<Arc<str>>,
+        stack: Spanned<String>,
+        region: Spanned<String>,
+    ) -> Self {
+        Self {
+            file,
+            overlay,
+            stack,
+            region,
+            tags: IndexMap::new(),
+            network: None,
+            keys: IndexMap::new(),
+            access: Access::default(),
+            buckets: IndexMap::new(),
+            hosts: IndexMap::new(),
+            cluster: None,
+            pipelines: IndexMap::new(),
+            notes: Vec::new(),
+        }
+    }
+
     /// The partition of the region: `aws`, `aws-cn` or `aws-us-gov`, as it stands in every ARN.
     pub fn partition(&self) -> &'static str {
         partition(&self.region)

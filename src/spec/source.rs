@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, Read},
+    ops::Range,
     path::Path,
     sync::Arc,
 };
@@ -74,6 +75,14 @@ impl Source {
     /// The first character of the file.
     pub(super) fn start(&self) -> Span {
         Span { file: self.name.clone(), line: 1, column: 1, len: 1 }
+    }
+
+    /// Where a range of bytes is: its first line's part of it, at least one character.
+    pub(super) fn span_of(&self, range: Range<usize>) -> Span {
+        let start = self.span_at_byte(range.start);
+        let text = self.text.get(range).unwrap_or_default();
+        let len = small(text.lines().next().unwrap_or_default().chars().count()).max(1);
+        Span { len, ..start }
     }
 
     fn span_at_byte(&self, at: usize) -> Span {

@@ -245,6 +245,23 @@ impl Release {
         (self >= Self::new(5, 30) && self < Self::new(6, 0)) || self >= Self::new(6, 1)
     }
 
+    /// Whether `python` on its nodes is Python 2.7: before 5.30.0.
+    pub(super) fn has_python_2(self) -> bool {
+        self < Self::new(5, 30)
+    }
+
+    /// The Python 3 of its nodes, where that is known: 3.4, from 5.20.0 on 3.6 (AWS re:Post, "How do I upgrade my Python
+    /// version on Amazon EMR"), then the one of Amazon Linux 2 and of Amazon Linux 2023.
+    pub(super) fn python_3(self) -> Option<(u8, u8)> {
+        match (self.major, self.minor) {
+            (5, 0..20) => Some((3, 4)),
+            (5, 20..30) => Some((3, 6)),
+            (5 | 6, _) => Some((3, 7)),
+            (7, _) => Some((3, 9)),
+            _ => None,
+        }
+    }
+
     /// Whether several steps run at once: 5.28.0 and later.
     pub fn has_step_concurrency(self) -> bool {
         self >= Self::new(5, 28)

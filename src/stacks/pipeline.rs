@@ -19,7 +19,7 @@ use crate::{
     cloud::{Cloud, CodeFolder, Names},
     resources::{BucketObject, KEPT_VERSIONS, ObjectSource, Pipeline},
     spec::{
-        self, Spec,
+        self, Spanned, Spec,
         fill::{self, ARCHIVE},
     },
 };
@@ -90,8 +90,11 @@ pub(super) fn names(spec: &Spec, account: &str) -> BTreeMap<CodeFolder, BTreeSet
     folders
 }
 
-/// The version that the template's folder holds now.
+/// The version that the template's folder holds now, or why it holds none.
 pub fn release(spec: &Spec, name: &str, pipeline: &spec::Pipeline, account: &str) -> anyhow::Result<Release> {
+    if let Some(wrong) = pipeline.unfit.first() {
+        anyhow::bail!("{wrong}");
+    }
     // What knows its own version would change it: the checksum is of what is filled in with none.
     let unnamed = fill_in(spec, name, pipeline, account, "")?;
     let version = version_of(&unnamed);
@@ -199,14 +202,16 @@ pub fn sha256(bytes: &[u8]) -> String {
 impl Stack<'_> {
     pub(super) fn pipelines(&mut self) -> anyhow::Result<()> {
         for (name, pipeline) in &self.spec.pipelines {
-            if pipeline.content.is_none() {
-                continue;
-            }
+            let at = code_folder(self.spec, pipeline, &self.names.account);
             let release = match self.intent.releases.get(name) {
                 Some(release) => release.clone(),
+                None if !pipeline.unfit.is_empty() => {
+                    self.stays(name, pipeline, at);
+                    continue;
+                }
+                None if pipeline.content.is_none() => continue,
                 None => release(self.spec, name, pipeline, &self.names.account)?,
             };
-            let at = code_folder(self.spec, pipeline, &self.names.account);
             let bucket = self.buckets[&pipeline.bucket.value].clone();
             let place = |key: &str| format!("{}/{key}", pipeline.bucket.value);
             let mut files: Vec<Ref<BucketObject>> = Vec::new();
@@ -223,9 +228,8 @@ impl Stack<'_> {
                 let origin = code_origin(pipeline, path);
                 files.push(self.graph.add_at(origin, place(&key), resource));
             }
-            for kept in self.kept(name, &release.version, &at) {
-                let resource = BucketObject { bucket: bucket.clone(), ..kept };
-                self.graph.add_at(origin(&pipeline.template.span), place(&resource.key.clone()), resource);
+            for kept in self.kept(name, Some(&release.version), &at) {
+                self.graph.add_at(origin(&pipeline.template.span), place(&kept.key.clone()), kept);
             }
             let code = format!("s3://{}/{}{name}/", at.bucket, at.folder);
             let resource = Pipeline { bucket, at, code, version: release.version.clone(), files };
@@ -235,10 +239,26 @@ impl Stack<'_> {
         Ok(())
     }
 
-    /// The files of the versions that were current before: they stay as they are.
-    fn kept(&self, name: &str, version: &str, at: &CodeFolder) -> Vec<BucketObject> {
+    /// A pipeline whose folder holds nothing that can be deployed: what is deployed of it stays as it is.
+    fn stays(&mut self, name: &str, pipeline: &Spanned<spec::Pipeline>, at: CodeFolder) {
+        let Some(found) = self.known.find::<Cloud, Pipeline>(name) else { return };
+        let version = found.version.clone().unwrap_or_default();
+        let mut files = Vec::new();
+        for kept in self.kept(name, None, &at) {
+            let place = format!("{}/{}", pipeline.bucket.value, kept.key);
+            files.push(self.graph.add_at(origin(&pipeline.template.span), place, kept));
+        }
+        let bucket = self.buckets[&pipeline.bucket.value].clone();
+        let code = format!("s3://{}/{}{name}/", at.bucket, at.folder);
+        let resource = Pipeline { bucket, at, code, version, files };
+        self.graph.add_at(origin(&pipeline.span), name, resource);
+    }
+
+    /// The files of the versions that were current before `version`, or of all: they stay as they are.
+    fn kept(&self, name: &str, version: Option<&str>, at: &CodeFolder) -> Vec<BucketObject> {
         let Some(pipeline) = self.known.find::<Cloud, Pipeline>(name) else { return Vec::new() };
-        let before = pipeline.history.iter().filter(|before| *before != version).take(KEPT_VERSIONS - 1);
+        let before = pipeline.history.iter().filter(|before| Some(before.as_str()) != version);
+        let before = before.take(KEPT_VERSIONS - usize::from(version.is_some()));
         let folders: Vec<String> = before.map(|before| at.key(name, before, "")).collect();
         let objects = self.known.all::<Cloud, BucketObject>();
         let kept = objects.filter(|(_, object)| {

@@ -104,6 +104,27 @@ fn down_says_where_the_rest_is_not_as_the_spec_says() {
 }
 
 #[test]
+fn a_spec_with_mistakes_keeps_no_cluster_up() {
+    let (project, stack) = with_cluster(&endpoint());
+    let first = id(&project);
+    project.edit("infra/cluster.yaml", "  release: emr-5.29.0", "  relaese: emr-5.29.0");
+    cluster(&project, &["up", "--yes"]).expect(1).says(&["unknown field `relaese`"]);
+    // Whose it is must be known: no other stack's is taken for it.
+    project.edit("infra/cluster.yaml", "region: us-west-2", "region: us-west-9");
+    cluster(&project, &["down", "--yes"]).expect(1).says(&["us-west-9"]);
+    project.edit("infra/cluster.yaml", "region: us-west-9", "region: us-west-2");
+    project.edit("infra/cluster.yaml", &format!("stack: {stack}"), &format!("stack: {stack}x"));
+    cluster(&project, &["down", "--yes"]).expect(0).says(&[&format!("Stack {stack}x has no cluster")]);
+    project.edit("infra/cluster.yaml", &format!("stack: {stack}x"), &format!("stack: {stack}"));
+    let down = cluster(&project, &["down", "--yes"]).expect(0);
+    down.says(&["unknown field `relaese`", "the spec has mistakes", "found by its tags", &first, "has ended"]);
+    cluster(&project, &["down", "--yes"]).expect(0).says(&["there is nothing to end"]);
+    project.edit("infra/cluster.yaml", "  relaese: emr-5.29.0", "  release: emr-5.29.0");
+    project.local(&["verify"]).expect(0);
+    destroy(&project);
+}
+
+#[test]
 fn a_running_cluster_that_differs_from_the_spec_is_left_as_it_is() {
     let (project, _) = with_cluster(&endpoint());
     let first = id(&project);

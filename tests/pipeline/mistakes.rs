@@ -79,3 +79,23 @@ fn a_template_and_its_tests_need_no_spec() {
     let told = daily.project.run(&["pipeline", "test", "nmes"]).expect(1);
     told.says(&["there is no template templates/nmes", "did you mean `names`?"]);
 }
+
+#[test]
+fn a_job_that_python_cannot_read_is_refused() {
+    let daily = Daily::new();
+    daily.edit("jobs/clean.py", "print(\"clean\")", "print(\"clean\"");
+    // By default `python` is 2.7 there, of which nothing is known here.
+    let python3 = "configurations: { spark-env: { export: { PYSPARK_PYTHON: /usr/bin/python3 } } }";
+    daily.project.run(&["validate"]).expect(0).says(&["jobs run by Python 2.7 on emr-5.29.0", python3]);
+    daily.project.edit("infra/daily.yaml", "  release: emr-5.29.0\n", &format!("  release: emr-5.29.0\n  {python3}\n"));
+    refused(&daily, &["this is not Python: ", "templates/daily/jobs/clean.py:1:"]);
+    daily.edit("jobs/clean.py", "print(\"clean\"", "print((n := 1))");
+    let told = ["templates/daily/jobs/clean.py:1:8", "on Python 3.6 (syntax was added in Python 3.8)"];
+    refused(&daily, &[&told[..], &["emr-5.29.0 runs jobs by Python 3.6 (infra/daily.yaml:16)"]].concat());
+    // A module of theirs, too; what nobody runs is nobody's business.
+    daily.edit("jobs/clean.py", "print((n := 1))", "print(\"clean\")");
+    daily.project.write("templates/daily/notes.py", "dear diary\n");
+    daily.project.run(&["validate"]).expect(0);
+    daily.project.write("templates/daily/daily/more.py", "dear diary\n");
+    refused(&daily, &["this is not Python: ", "templates/daily/daily/more.py:1:6"]);
+}

@@ -5,6 +5,7 @@ mod interrupted;
 mod mistakes;
 mod report;
 mod run;
+mod unfit;
 
 use std::path::Path;
 

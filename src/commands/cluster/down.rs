@@ -11,7 +11,7 @@ use super::{
         Changing, Globals,
         apply::ask,
         run,
-        session::{Scope, Session},
+        session::Session,
     },
     which,
 };
@@ -27,6 +27,7 @@ use crate::{
 /// Ends the cluster, waits until it has ended, and shows that the rest of the stack stands.
 ///
 /// It asks only where a step runs or waits to. A protected cluster is refused unless `--force` lifts the protection.
+/// Where the spec has mistakes, it tells them, and ends the cluster that has the stack's tags all the same.
 /// With `start: with-apply` in the spec, the next `infra apply` starts a new one.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -48,13 +49,23 @@ pub struct Down {
 impl Down {
     pub(super) async fn run(self, globals: &Globals) -> Result {
         let Self { force, all, changing } = self;
-        let mut session = Session::open_to_change(globals, Scope::Cloud, "cluster down").await?;
+        let (mut session, mistakes) = Session::open_to_end(globals, "cluster down").await?;
+        if let Some(mistakes) = &mistakes {
+            ui::say(&mistakes.message);
+            ui::say(&format!(
+                "\nnote: the spec has mistakes. What costs money is ended all the same: the cluster of stack {} in {}, found by \
+                 its tags. Nothing else is looked at.",
+                *session.spec.stack, *session.spec.region
+            ));
+        }
         session.cloud = session.cloud.clone().with_unprotected_clusters(force);
         session.wish(ClusterWish::Down);
         let known = session.observe_all().await?;
         let ids = claimants(&known, all)?;
         let Some(cluster) = which::seen(&known) else {
-            which::specified(&session)?;
+            if mistakes.is_none() {
+                which::specified(&session)?;
+            }
             if !changing.json {
                 ui::say(&format!("Stack {} has no cluster: there is nothing to end.", *session.spec.stack));
             }
@@ -117,6 +128,17 @@ fn ensure_permitted(session: &Session, plan: &Plan, cluster: &EmrClusterObserved
     })
 }
 
+/// Says what has ended, and no more.
+fn tell(ended: &[String], changing: &Changing) -> Result {
+    if changing.json {
+        return Ok(ui::print(&format!("{}\n", json!({ "event": "down", "clusters": ended })))?);
+    }
+    for id in ended {
+        ui::say(&format!("Cluster {id} has ended."));
+    }
+    Ok(())
+}
+
 /// Shows that all but the cluster stands as it did, and says where it is not as the spec says.
 async fn prove(
     session: &Session,
@@ -125,6 +147,9 @@ async fn prove(
     ended: &[String],
     changing: &Changing,
 ) -> Result {
+    if session.looks_at_cluster_alone() {
+        return tell(ended, changing);
+    }
     let is_cluster = |address: &engine::Address| *address == which::address();
     let stood = before.items().filter(|(address, _)| !is_cluster(address));
     let lost = stood.filter(|(address, item)| after.item(address).is_none_or(|now| now.id != item.id));
@@ -148,9 +173,7 @@ async fn prove(
         return Ok(());
     }
     let flags = session.flags();
-    for id in ended {
-        ui::say(&format!("Cluster {id} has ended."));
-    }
+    tell(ended, changing)?;
     if differs.is_empty() {
         ui::say(&format!("Verified: the rest of the stack stands as the spec says, {stands} resources."));
     } else {

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use super::super::session::Session;
+use super::super::{load, session::Session};
 use crate::{
     cluster::code::CodeFolder,
     error::{Failure, Result},
-    spec::nearest,
+    spec::{self, nearest},
 };
 
 /// A program of the user's: where it is now, and what it was.
@@ -19,8 +19,9 @@ pub struct Program {
 
 /// Finds the program that somebody named, and uploads it where it is a file of this machine.
 ///
-/// `s3://…` is taken as it is; what is a file here is that file; anything else is a name in the code folder.
-pub async fn locate(session: &Session, named: &str, pipeline: Option<&str>) -> Result<Program> {
+/// `s3://…` is taken as it is; what is a file here is that file, if the Python of the cluster can read it with these
+/// options of spark-submit; anything else is a name in the code folder.
+pub async fn locate(session: &Session, named: &str, pipeline: Option<&str>, options: &[&str]) -> Result<Program> {
     if let Some(rest) = named.strip_prefix("s3://") {
         let whole = rest.split_once('/').is_some_and(|(bucket, key)| !bucket.is_empty() && !key.is_empty());
         return if whole {
@@ -36,6 +37,10 @@ pub async fn locate(session: &Session, named: &str, pipeline: Option<&str>) -> R
     let folder = code_folder(session, pipeline)?;
     let cloud = &session.cloud;
     if file.is_file() {
+        if named.ends_with(".py") {
+            let cluster = session.spec.cluster.as_ref();
+            spec::ensure_readable(file, cluster, options).map_err(|errors| load::mistaken(&errors))?;
+        }
         return Ok(Program { uri: folder.put(cloud, file).await?, uploaded: true });
     }
     if !folder.has(cloud, named).await? {

@@ -123,8 +123,9 @@ impl Submit {
     /// What spark-submit is to run; uploads what is on this machine only.
     async fn job(&self, session: &Session) -> Result<Job> {
         let pipeline = self.pipeline.as_deref();
+        let options: Vec<&str> = self.conf.iter().map(String::as_str).collect();
         let locate = async |named: &str| -> Result<String> {
-            let program = job::locate(session, named, pipeline).await?;
+            let program = job::locate(session, named, pipeline, &options).await?;
             if program.uploaded && !self.json {
                 ui::say(&format!("{named} is in S3 now: {}", program.uri));
             }

@@ -9,7 +9,9 @@ use super::{
     super::{
         Changing, Globals,
         apply::ask,
-        examine, run,
+        examine,
+        load::ensure_template,
+        run,
         session::{Scope, Session},
     },
     choose,
@@ -58,7 +60,9 @@ struct Prepared {
 impl Deploy {
     pub(super) async fn run(self, globals: &Globals) -> Result {
         let Self { name, version, changing } = self;
-        let mut session = Session::open_to_change(globals, Scope::Platform, "pipeline deploy").await?;
+        // The way back is open also where the folder holds what cannot be deployed.
+        let scope = if version.is_some() { Scope::Deployed } else { Scope::Platform };
+        let mut session = Session::open_to_change(globals, scope, "pipeline deploy").await?;
         let names = match &version {
             Some(_) => vec![choose::one(&session, name.as_deref())?],
             None => choose::all(&session, name.as_deref())?,
@@ -112,6 +116,8 @@ async fn prepare(session: &Session, names: &[String]) -> Result<Prepared> {
 
 /// Makes an earlier version the wanted one.
 async fn go_back(session: &mut Session, name: &str, version: &str) -> Result {
+    // It says what a host has of each version.
+    ensure_template(&session.spec.pipelines[name])?;
     let known = session.observe().await?;
     let pipeline = known.find::<Cloud, resources::Pipeline>(name);
     let history = pipeline.map(|pipeline| pipeline.history.clone()).unwrap_or_default();

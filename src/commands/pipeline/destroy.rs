@@ -36,7 +36,7 @@ pub(super) struct Destroy {
 impl Destroy {
     pub(super) async fn run(self, globals: &Globals) -> Result {
         let Self { name, changing } = self;
-        let session = Session::open_to_change(globals, Scope::Platform, "pipeline destroy").await?;
+        let session = Session::open_to_change(globals, Scope::Deployed, "pipeline destroy").await?;
         let known = session.observe().await?;
         let name = match name {
             Some(name) if known.find::<Cloud, resources::Pipeline>(&name).is_some() => name,

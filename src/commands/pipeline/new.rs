@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::super::{Globals, session};
+use super::super::{Globals, load};
 use crate::{
     error::{Failure, Result},
     pipeline::skeleton,
@@ -28,7 +28,7 @@ impl New {
                 .hint("a name begins with a letter or digit and has letters, digits, `-`, `_` and `.`"));
         }
         // Not read: it may name the very template that is to be made.
-        let folder = session::templates(globals)?.join(&name);
+        let folder = load::templates(globals)?.join(&name);
         let shown = folder.display();
         let written = match skeleton::write(&folder) {
             Ok(written) => written,

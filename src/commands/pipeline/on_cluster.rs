@@ -96,7 +96,7 @@ impl Cluster {
         if let Some(claim) = &claim {
             claim.begin();
         }
-        match Box::pin(start(globals, changing)).await {
+        match Box::pin(start(globals, changing, session)).await {
             Ok(cluster) => {
                 if let Some(claim) = &claim {
                     claim.note(&cluster.id, cluster.since);
@@ -107,7 +107,7 @@ impl Cluster {
             Err(failure) if !user.as_ref().is_none_or(User::was_the_last) => Err(failure),
             // It may have been begun, and costs money from then on.
             Err(failure) => {
-                let ended = Box::pin(end(globals, changing)).await;
+                let ended = Box::pin(end(globals, changing, session)).await;
                 if let Some(claim) = claim.filter(|_| ended.is_ok()) {
                     claim.clear();
                 }
@@ -132,7 +132,7 @@ impl Cluster {
         if !changing.json {
             ui::say(&format!("Cluster {} was started by a run that was killed: it is ended.", found.id));
         }
-        Box::pin(end(globals, changing)).await?;
+        Box::pin(end(globals, changing, session)).await?;
         claim.clear();
         Ok(())
     }
@@ -164,7 +164,7 @@ impl Cluster {
         }
         let flags = session.flags();
         let ended = tokio::select! {
-            ended = Box::pin(end(globals, changing)) => ended,
+            ended = Box::pin(end(globals, changing, session)) => ended,
             () = stops.next() => Err(Failure::cancelled(format!("stopped at once: cluster {} may still run", self.id))
                 .hint(format!("`infra{flags} cluster down` ends it"))),
         };
@@ -215,8 +215,8 @@ impl Cluster {
 }
 
 /// Starts the stack's cluster, with what it waits for.
-async fn start(globals: &Globals, changing: &Changing) -> Result<Cluster> {
-    let mut session = Session::open_to_change(globals, Scope::Cloud, "pipeline run").await?;
+async fn start(globals: &Globals, changing: &Changing, began_with: &Session) -> Result<Cluster> {
+    let mut session = began_with.open_again_to_change(globals, Scope::Cloud, "pipeline run").await?;
     cluster::specified(&session)?;
     session.wish(ClusterWish::Up);
     let since = ui::time::now();
@@ -232,9 +232,9 @@ async fn start(globals: &Globals, changing: &Changing) -> Result<Cluster> {
     Ok(Cluster::of(found, &session, true, since))
 }
 
-/// Ends it.
-async fn end(globals: &Globals, changing: &Changing) -> Result {
-    let mut session = Session::open_to_change(globals, Scope::Cloud, "pipeline run").await?;
+/// Ends it, by the spec that the run began with: it ends, too, where somebody has broken the file meanwhile.
+async fn end(globals: &Globals, changing: &Changing, began_with: &Session) -> Result {
+    let mut session = began_with.open_again_to_change(globals, Scope::Cloud, "pipeline run").await?;
     session.wish(ClusterWish::Down);
     let known = session.observe().await?;
     let desired = session.desired(&known).await?;

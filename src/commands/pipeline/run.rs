@@ -153,12 +153,19 @@ async fn go(globals: &Globals, name: Option<&str>, days: Days, how: How, goes_on
     let account = &session.cloud.names.account;
     let at = code_folder(&session.spec, pipeline, account);
     let described = stored::description(&session.cloud, &at, &name, &version).await?;
-    let in_folder = release(&session.spec, &name, pipeline, account)?.version;
-    if in_folder != version && !changing.json {
-        ui::say(&format!(
-            "note: version {version} is deployed and runs; the folder holds {in_folder}: `infra{flags} pipeline deploy \
-             {name}` deploys that"
-        ));
+    if !changing.json {
+        match release(&session.spec, &name, pipeline, account) {
+            Ok(held) if held.version == version => {}
+            Ok(held) => ui::say(&format!(
+                "note: version {version} is deployed and runs; the folder holds {}: `infra{flags} pipeline deploy {name}` \
+                 deploys that",
+                held.version
+            )),
+            Err(_) => ui::say(&format!(
+                "note: version {version} is deployed and runs; the folder holds nothing that can be deployed: \
+                 `infra{flags} validate` says why"
+            )),
+        }
     }
     let dates = dates(days, pipeline.schedule.as_ref().map(|schedule| schedule.zone.as_str()))?;
     let orchestrator = *pipeline.orchestrator;

@@ -53,7 +53,7 @@ impl Status {
         let found = known.find::<Cloud, resources::Pipeline>(&name);
         let deployed = found.and_then(|found| found.version.clone());
         let history = found.map(|found| found.history.clone()).unwrap_or_default();
-        let in_folder = release(&session.spec, &name, pipeline, account)?.version;
+        let in_folder = release(&session.spec, &name, pipeline, account).ok().map(|held| held.version);
         let at = code_folder(&session.spec, pipeline, account);
         let records = Records { bucket: at.bucket.clone(), pipeline: name.clone() };
         let noted = days::noted(&session.cloud, &records, days).await?;
@@ -82,10 +82,15 @@ impl Status {
             return Ok(ui::print(&format!("{told:#}\n"))?);
         }
         let flags = session.flags();
-        let version = match &deployed {
-            None => format!("not deployed: `infra{flags} pipeline deploy {name}`"),
-            Some(version) if *version == in_folder => format!("{version}, as in the folder"),
-            Some(version) => format!("{version}; the folder holds {in_folder}: `infra{flags} pipeline deploy {name}`"),
+        let nothing = format!("the folder holds nothing that can be deployed: `infra{flags} validate` says why");
+        let version = match (&deployed, &in_folder) {
+            (None, Some(_)) => format!("not deployed: `infra{flags} pipeline deploy {name}`"),
+            (None, None) => format!("not deployed, and {nothing}"),
+            (Some(version), Some(held)) if version == held => format!("{version}, as in the folder"),
+            (Some(version), Some(held)) => {
+                format!("{version}; the folder holds {held}: `infra{flags} pipeline deploy {name}`")
+            }
+            (Some(version), None) => format!("{version}; {nothing}"),
         };
         let before: Vec<&str> =
             history.iter().filter(|before| Some(*before) != deployed.as_ref()).map(String::as_str).collect();

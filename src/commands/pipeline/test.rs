@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::super::{Globals, session};
+use super::super::{Globals, load};
 use crate::{
     error::{Failure, Result},
     local,
@@ -24,11 +24,11 @@ pub(super) struct Test {
 
 impl Test {
     pub(super) async fn run(self, globals: &Globals) -> Result {
-        let root = session::templates(globals)?;
+        let root = load::templates(globals)?;
         let name = if let Some(name) = self.name {
             name
         } else {
-            let (file, spec) = session::load(globals)?;
+            let (file, spec) = load::as_deployed(globals)?;
             let mut names = spec.pipelines.values().map(|pipeline| pipeline.template.value.clone());
             match (names.next(), names.next()) {
                 (Some(only), None) => only,

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 
-use super::{Globals, session::load};
+use super::{Globals, load};
 use crate::{
     error::Result,
     spec::{Route, Spec},
@@ -76,9 +76,9 @@ pub(super) struct Subject {
 
 impl Subject {
     pub(super) fn of(globals: &Globals) -> Result<Self> {
-        let (file, spec) = load(globals)?;
+        let (file, spec) = load::as_deployed(globals)?;
         let folder = folder(globals, &file, &spec)?;
-        let flags = super::session::flags(globals, &file);
+        let flags = load::flags(globals, &file);
         Ok(Self { spec, folder, flags })
     }
 }

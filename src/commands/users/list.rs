@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::super::{Globals, session::load};
+use super::super::{Globals, load};
 use crate::{
     error::{Failure, Result},
     spec::{Password, Person, Span, Spec, Sudo},
@@ -24,7 +24,7 @@ pub struct List {
 impl List {
     pub(super) fn run(self, globals: &Globals) -> Result {
         let Self { host, json } = self;
-        let (_, spec) = load(globals)?;
+        let (_, spec) = load::as_deployed(globals)?;
         if let Some(wanted) = host.as_ref().filter(|wanted| !spec.hosts.contains_key(*wanted)) {
             let failure = Failure::new(format!("the stack has no host `{wanted}`"));
             return Err(match crate::spec::nearest(wanted, spec.hosts.keys().map(String::as_str)) {

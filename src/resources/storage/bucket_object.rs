@@ -33,6 +33,8 @@ const STACK: &str = "infra-stack";
 const ADDRESS: &str = "infra-address";
 /// The SHA-256 of the whole, in hexadecimal.
 const SHA256: &str = "infra-sha256";
+/// What a plan calls an object without a checksum that can be believed.
+const OVERWRITTEN: &str = "written by somebody else";
 /// What it is a copy of.
 const COPIED_FROM: &str = "infra-copied-from";
 /// The checksum that S3 reports for what was uploaded: of the whole, or of the parts' checksums.
@@ -147,11 +149,12 @@ impl Resource<Cloud> for BucketObject {
             ObjectSource::File { path: _, sha256 } | ObjectSource::Bytes { bytes: _, sha256 }
                 if observed.sha256.as_ref() != Some(sha256) =>
             {
-                diff.push("sha256", json!(observed.sha256), json!(sha256), Effect::InPlace);
+                let there = observed.sha256.as_deref().unwrap_or(OVERWRITTEN);
+                diff.push("sha256", json!(there), json!(sha256), Effect::InPlace);
             }
-            // Without a checksum, somebody else wrote over it.
             ObjectSource::Copy(of) if observed.copied_from.as_ref() != Some(of) || observed.sha256.is_none() => {
-                diff.push("copy_of", json!(observed.copied_from), json!(of), Effect::InPlace);
+                let there = observed.copied_from.as_deref().filter(|_| observed.sha256.is_some());
+                diff.push("copy_of", json!(there.unwrap_or(OVERWRITTEN)), json!(of), Effect::InPlace);
             }
             ObjectSource::Kept => return diff,
             _ => {}

@@ -156,6 +156,7 @@ pub(super) fn read(decoder: &Decoder<'_>, key: &Key, node: &Node) -> Option<Pipe
         jobs,
         alerts,
         content: None,
+        unfit: Vec::new(),
     })
 }
 

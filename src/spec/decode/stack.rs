@@ -7,7 +7,7 @@ use super::{
         check,
         error::{Diagnostic, nearest},
         interpolate::{Place, Resolved},
-        model::{Access, Span, Spanned, Spec, Text},
+        model::{Span, Spanned, Spec, Text},
         shape::{Object, Shape, optional, required},
         tables::{REGIONS, REGIONS_DATE},
         tree::{Data, Key, Node},
@@ -55,21 +55,9 @@ pub(in crate::spec) fn read(
     overlay: Option<&str>,
     set: &[(String, String)],
 ) -> Spec {
-    let mut spec = Spec {
-        file: start.file.clone(),
-        overlay: overlay.map(Into::into),
-        stack: Spanned::new("stack".into(), start.clone()),
-        region: Spanned::new("us-east-1".into(), start.clone()),
-        tags: IndexMap::new(),
-        network: None,
-        keys: IndexMap::new(),
-        access: Access::default(),
-        buckets: IndexMap::new(),
-        hosts: IndexMap::new(),
-        cluster: None,
-        pipelines: IndexMap::new(),
-        notes: Vec::new(),
-    };
+    let unknown = |text: &str| Spanned::new(text.to_owned(), start.clone());
+    let mut spec =
+        Spec::bare(start.file.clone(), overlay.map(Into::into), unknown("stack"), unknown("us-east-1"));
     let Some(fields) = Fields::open(decoder, &SPEC, "the spec", start, decoder.root) else { return spec };
     variables(&fields, set);
     if let Some(stack) = identity(&fields, "stack", check_stack) {

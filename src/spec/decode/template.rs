@@ -14,6 +14,7 @@ use super::{
         fill,
         interpolate::{Place, Scope},
         model::{OnTheHost, Orchestrator, Pipeline, Span, Spanned, Spec, Table, Task, Template, TemplateFile},
+        python,
         shape::{Object, Shape, optional, required},
         source::Source,
         tree::{self, Node},
@@ -75,23 +76,23 @@ static HOST: Object = Object {
     ],
 };
 
-/// Reads the template of every pipeline into the spec, and reports what is wrong with it; returns the files' texts, for
-/// showing their lines.
+/// Reads the template of every pipeline into the spec, with what is wrong with it; returns the files' texts, for showing
+/// their lines.
 pub(in crate::spec) fn read_all(decoder: &Decoder<'_>, spec: &mut Spec) -> Vec<Arc<Source>> {
     let sources = RefCell::default();
     let root = templates(Path::new(&*spec.file));
     let mut pipelines = std::mem::take(&mut spec.pipelines);
-    for pipeline in pipelines.values_mut() {
-        let content = read(decoder, &root, &pipeline.value.template, &sources);
-        pipeline.value.content = content;
-    }
-    for (name, pipeline) in &pipelines {
+    for (name, pipeline) in &mut pipelines {
+        let before = decoder.reported();
+        pipeline.value.content = read(decoder, &root, &pipeline.value.template, &sources);
         if let Some(content) = &pipeline.content {
             agree(decoder, name, pipeline, content);
             for wrong in fill::check(spec, name, pipeline, content, &sources) {
                 decoder.report(Diagnostic::at(&wrong.span, wrong.message).maybe_hint(wrong.hint));
             }
+            python::check(decoder, spec, name, pipeline, content, &sources);
         }
+        pipeline.value.unfit = decoder.take_back(before);
     }
     spec.pipelines = pipelines;
     sources.into_inner()

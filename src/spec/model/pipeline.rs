@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use indexmap::IndexMap;
 
-use super::{FilePath, Spanned, Table, Template, Text};
+use super::{super::Diagnostic, FilePath, Spanned, Table, Template, Text};
 
 /// A pipeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +33,12 @@ pub struct Pipeline {
     pub jobs: Table<Job>,
     /// What to run when it ends so.
     pub alerts: Vec<Spanned<Alert>>,
-    /// What the template's folder brings; `None` where the files that a spec names were not read with it.
+    /// What the template's folder brings; `None` where the files that a spec names were not read with it, or its manifest
+    /// cannot be.
     pub content: Option<Template>,
+    /// What is wrong with what the folder holds, so that it cannot be deployed: never anything where
+    /// [`super::super::Templates::Fit`] was asked for.
+    pub unfit: Vec<Diagnostic>,
 }
 
 /// Who runs a pipeline's tasks in order.
