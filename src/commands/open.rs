@@ -10,12 +10,11 @@ use clap::Args;
 use tokio::net::TcpListener;
 
 use super::{
-    Globals, open_cluster,
+    Globals, load, open_cluster,
     open_cluster::Wish,
     open_report, pages,
     pages::Page,
     reach::{Reach, stopped},
-    load,
 };
 use crate::{
     error::{Failure, Result},

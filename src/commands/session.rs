@@ -86,12 +86,12 @@ impl Session {
     /// Reads the spec, then asks AWS who we are, if anything in it is on AWS. For verbs that only look: they need nothing
     /// that they could write to.
     pub async fn open(globals: &Globals, scope: Scope) -> Result<Self> {
-        Self::begin(globals, scope, None, Self::read(globals, scope)?).await
+        Box::pin(Self::begin(globals, scope, None, Self::read(globals, scope)?)).await
     }
 
     /// As [`Session::open`], for a verb that changes the stack: no other one does at the same time.
     pub async fn open_to_change(globals: &Globals, scope: Scope, verb: &str) -> Result<Self> {
-        Self::begin(globals, scope, Some(verb), Self::read(globals, scope)?).await
+        Box::pin(Self::begin(globals, scope, Some(verb), Self::read(globals, scope)?)).await
     }
 
     /// The same for a verb that ends what costs money, also where the spec has mistakes: these come beside, and the spec
@@ -99,13 +99,13 @@ impl Session {
     pub async fn open_to_end(globals: &Globals, verb: &str) -> Result<(Self, Option<Failure>)> {
         let (file, spec, mistakes) = load::as_far_as_readable(globals)?;
         let scope = if mistakes.is_some() { Scope::AnyCluster } else { Scope::Cloud };
-        let session = Self::begin(globals, scope, Some(verb), (file, spec)).await?;
+        let session = Box::pin(Self::begin(globals, scope, Some(verb), (file, spec))).await?;
         Ok((session, mistakes))
     }
 
     /// The same for a verb that is at work: with the spec that it began with, whatever has become of the file meanwhile.
     pub async fn open_again_to_change(&self, globals: &Globals, scope: Scope, verb: &str) -> Result<Self> {
-        Self::begin(globals, scope, Some(verb), (self.file.clone(), self.spec.clone())).await
+        Box::pin(Self::begin(globals, scope, Some(verb), (self.file.clone(), self.spec.clone()))).await
     }
 
     fn read(globals: &Globals, scope: Scope) -> Result<(PathBuf, Spec)> {
@@ -354,7 +354,9 @@ fn kinds(scope: Scope, on_aws: bool) -> Vec<Kind<Cloud>> {
         Scope::Reach | Scope::Stay => {
             REGISTRY.iter().filter(|kind| on_aws && located.contains(&kind.name)).copied().collect()
         }
-        Scope::Cluster | Scope::AnyCluster => REGISTRY.iter().filter(|kind| on_aws && kind.name == EmrCluster::KIND).copied().collect(),
+        Scope::Cluster | Scope::AnyCluster => {
+            REGISTRY.iter().filter(|kind| on_aws && kind.name == EmrCluster::KIND).copied().collect()
+        }
         Scope::People => {
             let wanted = |kind: &&Kind<Cloud>| people.contains(&kind.name) || on_aws && located.contains(&kind.name);
             REGISTRY.iter().filter(wanted).copied().collect()

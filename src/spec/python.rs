@@ -1,8 +1,11 @@
 //! Whether Python can read what a template brings: a slip of the pen is found here, not by a cluster that costs money.
 
-use std::{cell::RefCell, path::Path, sync::Arc};
+use std::{cell::RefCell, ops::Range, path::Path, sync::Arc};
 
-use ruff_python_ast::PythonVersion;
+use ruff_python_ast::{
+    PythonVersion,
+    token::{Token, TokenKind},
+};
 use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
 
 use super::{
@@ -53,7 +56,7 @@ pub(super) fn check(
         let message = format!("jobs run by Python 2.7 on {}; `{WITH_PYTHON3}` has them run by Python 3", release.value);
         decoder.note(&release.span, message);
     }
-    for file in content.files.iter().filter(|file| file.path.ends_with(".py")) {
+    for file in content.files.iter().filter(|file| is_python(Path::new(&file.path))) {
         let is_job = content.is_module(&file.path) || tasks.values().any(|task| *task.script == *file.path);
         let is_on_host = content.host.iter().any(|host| {
             let named = host.files.iter().chain(&host.dag);
@@ -71,7 +74,9 @@ pub(super) fn check(
         if !wrong.is_empty() && !sources.borrow().iter().any(|kept| kept.name == source.name) {
             sources.borrow_mut().push(Arc::new(source));
         }
-        wrong.into_iter().for_each(|wrong| decoder.report(wrong));
+        for wrong in wrong {
+            decoder.report(wrong);
+        }
     }
 }
 
@@ -81,6 +86,11 @@ pub fn ensure_readable(file: &Path, cluster: Option<&Spanned<Cluster>>, options:
     let Ok(source) = Source::read(file) else { return Ok(()) };
     let wrong = mistakes(&source, &reader_of_jobs(cluster, options));
     if wrong.is_empty() { Ok(()) } else { Err(SpecErrors::new(wrong, vec![Arc::new(source)])) }
+}
+
+/// Whether a file is called as Python's are.
+pub fn is_python(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "py")
 }
 
 /// What is deployed of a file.
@@ -104,7 +114,13 @@ fn mistakes(source: &Source, reader: &Reader) -> Vec<Diagnostic> {
     let read = parse_unchecked(&source.text, options);
     // What follows the first one comes of it, more often than not.
     if let Some(error) = read.errors().first() {
-        let span = source.span_of(error.location.start().to_usize()..error.location.end().to_usize());
+        let at = error.location.start().to_usize()..error.location.end().to_usize();
+        let at_the_end = at.start >= source.text.trim_end().len();
+        if let Some(open) = never_closed(read.tokens()).filter(|_| at_the_end) {
+            let message = format!("this is not Python: `{}` is never closed", &source.text[open.clone()]);
+            return vec![Diagnostic::at(&source.span_of(open), message)];
+        }
+        let span = source.span_of(at);
         return vec![Diagnostic::at(&span, format!("this is not Python: {}", error.error))];
     }
     let Reader::Three(_, why) = reader else { return Vec::new() };
@@ -113,6 +129,20 @@ fn mistakes(source: &Source, reader: &Reader) -> Vec<Diagnostic> {
         Diagnostic::at(&span, error.to_string()).hint(why)
     });
     too_new.collect()
+}
+
+/// The innermost bracket that is open where a file ends.
+fn never_closed(tokens: &[Token]) -> Option<Range<usize>> {
+    let mut open = Vec::new();
+    for token in tokens {
+        match token.kind() {
+            TokenKind::Lpar | TokenKind::Lsqb | TokenKind::Lbrace => open.push(token),
+            TokenKind::Rpar | TokenKind::Rsqb | TokenKind::Rbrace => drop(open.pop()),
+            _ => {}
+        }
+    }
+    let (_, range) = open.pop()?.as_tuple();
+    Some(range.start().to_usize()..range.end().to_usize())
 }
 
 /// The Python that jobs run by, where the cluster is the spec's: the release's own, unless something says another.
@@ -161,6 +191,10 @@ mod tests {
     fn a_slip_of_the_pen_is_found_where_it_stands() {
         let told = found("import os\n\ndef main(:\n    pass\n)\n", &Reader::SomeThree);
         assert!(matches!(&told[..], [only] if only.starts_with("job.py:3:10: this is not Python: ")), "{told:?}");
+        let told = found("rows = [\n    len(\n]\nprint(1)\n", &Reader::SomeThree);
+        assert!(told[0].contains("this is not Python: "), "{told:?}");
+        let told = found("import os\nprint(os.path.join(\"a\", [1])\n", &Reader::SomeThree);
+        assert_eq!(told, ["job.py:2:6: this is not Python: `(` is never closed"]);
         for text in ["", "print('é', \"ñ\")\n", "if True:\n    x = f\"{1}\"\n", "async def f():\n    await g()\n"] {
             assert_eq!(found(text, &Reader::SomeThree), Vec::<String>::new(), "{text}");
         }
@@ -207,7 +241,10 @@ mod tests {
         assert_eq!(of("  release: emr-5.30.0\n"), "3.7");
         assert_eq!(of("  release: emr-6.15.0\n"), "3.7");
         assert_eq!(of("  release: emr-7.0.0\n"), "3.9");
-        assert_eq!(of("  release: emr-7.0.0\n  configurations: { spark-defaults: { spark.pyspark.python: /x } }\n"), "3");
+        assert_eq!(
+            of("  release: emr-7.0.0\n  configurations: { spark-defaults: { spark.pyspark.python: /x } }\n"),
+            "3"
+        );
         let options = ["--conf", "spark.yarn.appMasterEnv.PYSPARK_PYTHON=./venv/bin/python"];
         assert!(reader("  release: emr-5.29.0\n", &options) == Reader::SomeThree);
         assert!(reader_of_jobs(None, &[]) == Reader::SomeThree);

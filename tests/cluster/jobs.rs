@@ -94,7 +94,9 @@ fn a_name_in_the_code_folder_and_a_uri_are_taken_as_they_are() {
     let told = ["this is not Python: ", "broken.py:"];
     let python3 = ["--conf", "spark.pyspark.python=/usr/bin/python3"];
     cluster(&project, &[&["submit"][..], &python3, &["broken.py"]].concat()).expect(1).says(&told);
-    cluster(&project, &[&["submit"][..], &python3, &["--py-files", "broken.py", "clean.py"]].concat()).expect(1).says(&told);
+    cluster(&project, &[&["submit"][..], &python3, &["--py-files", "broken.py", "clean.py"]].concat())
+        .expect(1)
+        .says(&told);
     let long = "x".repeat(10_300);
     cluster(&project, &["submit", "clean.py", &long]).expect(1).says(&["10240 characters"]);
     assert_eq!(steps(&project).len(), 2, "what is wrong is not handed over");

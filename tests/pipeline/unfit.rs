@@ -57,7 +57,7 @@ fn strict_what_is_deployed_runs_and_goes_back_whatever_the_folder_holds() {
 
     pipeline(&["destroy", "--yes"]).expect(0);
     assert!(!daily.keys().iter().any(|key| key.starts_with("cod/daily/")), "{:?}", daily.keys());
-    daily.local(&["destroy", "--yes"]).expect(0);
+    daily.local(&["destroy", "--yes", "--empty-buckets"]).expect(0);
 }
 
 #[test]

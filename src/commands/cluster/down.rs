@@ -7,12 +7,7 @@ use engine::{Inventory, ObserveError, Plan};
 use serde_json::json;
 
 use super::{
-    super::{
-        Changing, Globals,
-        apply::ask,
-        run,
-        session::Session,
-    },
+    super::{Changing, Globals, apply::ask, run, session::Session},
     which,
 };
 use crate::{

@@ -37,7 +37,7 @@ pub async fn locate(session: &Session, named: &str, pipeline: Option<&str>, opti
     let folder = code_folder(session, pipeline)?;
     let cloud = &session.cloud;
     if file.is_file() {
-        if named.ends_with(".py") {
+        if spec::is_python(file) {
             let cluster = session.spec.cluster.as_ref();
             spec::ensure_readable(file, cluster, options).map_err(|errors| load::mistaken(&errors))?;
         }

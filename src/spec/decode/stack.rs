@@ -56,8 +56,7 @@ pub(in crate::spec) fn read(
     set: &[(String, String)],
 ) -> Spec {
     let unknown = |text: &str| Spanned::new(text.to_owned(), start.clone());
-    let mut spec =
-        Spec::bare(start.file.clone(), overlay.map(Into::into), unknown("stack"), unknown("us-east-1"));
+    let mut spec = Spec::bare(start.file.clone(), overlay.map(Into::into), unknown("stack"), unknown("us-east-1"));
     let Some(fields) = Fields::open(decoder, &SPEC, "the spec", start, decoder.root) else { return spec };
     variables(&fields, set);
     if let Some(stack) = identity(&fields, "stack", check_stack) {
