@@ -91,7 +91,7 @@ fn a_job_that_python_cannot_read_is_refused() {
     refused(&daily, &["this is not Python: ", "templates/daily/jobs/clean.py:1:"]);
     daily.edit("jobs/clean.py", "print(\"clean\"", "print((n := 1))");
     let told = ["templates/daily/jobs/clean.py:1:8", "on Python 3.6 (syntax was added in Python 3.8)"];
-    refused(&daily, &[&told[..], &["emr-5.29.0 runs jobs by Python 3.6 (infra/daily.yaml:16)"]].concat());
+    refused(&daily, &[&told[..], &["emr-5.29.0 runs jobs by Python 3.6 (infra/daily.yaml:15)"]].concat());
     // A module of theirs, too; what nobody runs is nobody's business.
     daily.edit("jobs/clean.py", "print((n := 1))", "print(\"clean\")");
     daily.project.write("templates/daily/notes.py", "dear diary\n");
