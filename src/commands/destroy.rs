@@ -6,6 +6,7 @@ use engine::Graph;
 use super::{
     Changing, Emptying, Globals,
     apply::ask,
+    cluster::others,
     examine, run,
     session::{Scope, Session},
 };
@@ -43,6 +44,10 @@ impl Destroy {
         if !changing.json || plan.is_empty() {
             let heading = Heading { losses, ..session.heading(true) };
             ui::say(&ui::plan::render(&plan, &heading));
+            let others = if session.spec.cluster.is_some() { others(&session).await? } else { Vec::new() };
+            for (_, note) in others {
+                ui::say(&format!("note: {note}"));
+            }
         }
         run::ensure_permitted(&plan)?;
         if plan.is_empty() {

@@ -152,7 +152,7 @@ pub fn follow(pipeline: &str, date: Date, version: &str, resume: bool) -> String
         + &format!(
             r#"unit={unit} note={note} resume={resume}
 field() {{ systemctl show -p "$1" --value "$unit"; }}
-noted() {{ [ -e "$note" ] && read -r began ended code version invocation <"$note"; }}
+noted() {{ [ -e "$note" ] && read -r began ended code of invocation <"$note"; }}
 is_active() {{ case $(field ActiveState) in active | activating | deactivating | reloading) ;; *) return 1 ;; esac; }}
 work=$(mktemp -d) || return 1
 trap 'rm -rf "$work"' EXIT

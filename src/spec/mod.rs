@@ -16,7 +16,7 @@ mod find;
 mod interpolate;
 pub mod model;
 mod overlay;
-mod python;
+mod readable;
 mod schema;
 mod shape;
 mod source;
@@ -37,7 +37,7 @@ pub use decode::templates;
 pub use error::{Diagnostic, SpecErrors, nearest};
 pub use find::{DEFAULT_FOLDER, find};
 pub use model::*;
-pub use python::{ensure_readable, is_python};
+pub use readable::{ensure_readable, is_python};
 pub use schema::schema;
 pub use users::{Password, Person, Sudo};
 

@@ -171,7 +171,7 @@ def test_a_run_that_succeeds_and_one_whose_step_fails(installed, aws):
     assert made[0]["Name"] == "vendas 2024-05-06", "the template was not filled in"
     assert made[0]["Steps"][0]["Config"]["Args"] == [
         "spark-submit", "--deploy-mode", "cluster", "s3://data/cod/processa_spark_vendas.py",
-        "--bronze", "s3://data/bronze/", "--gold", "s3://data/gold/",
+        "--bronze", "s3://data/bronze/", "--gold", "s3://data/gold/", "--at", "2024-05-06T00:00:00",
     ]  # fmt: skip
 
     before = {one["Id"] for one in clusters(endpoint)}

@@ -128,6 +128,7 @@ def step(wanted: dict) -> dict:
     """The step."""
     arguments = ["spark-submit", "--deploy-mode", "cluster", *wanted["spark"], wanted["code"]]
     arguments += ["--bronze", wanted["bronze"], "--gold", wanted["gold"]]
+    arguments += ["--at", "{{ data_interval_start | ds }}T00:00:00"]
     refuse_files(arguments)
     jar = {"Jar": "command-runner.jar", "Args": arguments}
     return {"Name": "processa_spark_vendas", "ActionOnFailure": "CANCEL_AND_WAIT", "HadoopJarStep": jar}

@@ -5,8 +5,9 @@ use aws_sdk_emr::types::{InstanceGroupConfig, InstanceRoleType, JobFlowInstances
 use super::{cluster, destroy, id, status, with_cluster};
 use crate::support::world::{connection, endpoint};
 
-/// Starts a cluster as a script would: with all that the first one has, its tags too. Returns its id.
-async fn twin_of(first: &str) -> String {
+/// Starts a cluster as a script would: with all that the first one has, its tags too, that of its address where it is
+/// said. Returns its id.
+async fn twin_of(first: &str, address: bool) -> String {
     let emr = connection().await.clients.emr;
     let found = emr.describe_cluster().cluster_id(first).send().await.unwrap().cluster.unwrap();
     let machines = found.ec2_instance_attributes().unwrap();
@@ -22,7 +23,9 @@ async fn twin_of(first: &str) -> String {
     let request = emr.run_job_flow().name("twin").release_label("emr-5.29.0").instances(instances.build());
     let request = request.service_role(found.service_role().unwrap());
     let request = request.job_flow_role(machines.iam_instance_profile().unwrap());
-    let request = request.set_tags(Some(found.tags().to_vec()));
+    let mut tags = found.tags().to_vec();
+    tags.retain(|tag| address || tag.key() != Some("infra:address"));
+    let request = request.set_tags(Some(tags));
     request.send().await.unwrap().job_flow_id.unwrap()
 }
 
@@ -30,12 +33,28 @@ async fn twin_of(first: &str) -> String {
 async fn two_live_clusters_of_one_stack_are_named_and_end_together_on_demand() {
     let (project, _) = with_cluster(&endpoint());
     let first = id(&project);
-    let second = twin_of(&first).await;
+    let second = twin_of(&first, true).await;
     for verb in [&["up", "--yes"][..], &["down", "--yes"], &["status"], &["resize", "core=3"], &["steps"], &["ssh"]] {
         cluster(&project, verb).expect(1).says(&["emr_cluster/main", &first, &second, "down --all"]);
     }
     cluster(&project, &["down", "--all", "--yes"]).expect(0).says(&[&first, &second, "Verified"]);
     assert!(status(&project)["cluster"].is_null());
+    destroy(&project);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_of_the_stack_that_no_spec_has_is_told_and_left_alone() {
+    let (project, _) = with_cluster(&endpoint());
+    let first = id(&project);
+    let other = twin_of(&first, false).await;
+    let told = [other.as_str(), "`twin`, has the stack's tag and is not the spec's own", "terminate-clusters"];
+    cluster(&project, &["status"]).expect(0).says(&told);
+    cluster(&project, &["down", "--yes"]).expect(0).says(&told).says(&[&first, "has ended"]);
+    assert_eq!(status(&project)["others"][0]["id"], other.as_str());
+    // It stands in the way of its network.
+    project.local(&["destroy", "--empty-buckets"]).expect(1).says(&told);
+    connection().await.clients.emr.terminate_job_flows().job_flow_ids(&other).send().await.unwrap();
+    assert_eq!(status(&project)["others"], serde_json::json!([]));
     destroy(&project);
 }
 

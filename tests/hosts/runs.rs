@@ -137,6 +137,26 @@ fn a_run_by_luigi_is_followed_found_again_and_explained() {
     stack.project.edit("templates/nightly/work.sh", "matters to nobody", "nobody reads");
     stack.local(&["pipeline", "deploy", "--yes", "--no-hosts"]).expect(0);
     run(&stack, &["run", "--date", "2020-01-06"]).expect(1).says(&["inner has version", "and S3"]);
+
+    // A day is at work by the version before: it is followed, and that is said.
+    stack.root("inner", &format!("rm {HOME}/code-2020-01-02; touch {HOME}/wait; : >{HOME}/ran"));
+    stack.root("inner", "systemctl start --no-block pipeline-nightly@2020-01-07.service");
+    until("the day that waits", Duration::from_mins(1), || {
+        stack.root("inner", &format!("cat {HOME}/ran")) == "2020-01-07\n"
+    });
+    stack.local(&["pipeline", "deploy", "--yes"]).expect(0);
+    let mut running =
+        Running::start(stack.project.command(None, &["--local", "pipeline", "run", "--date", "2020-01-07"]));
+    running.until("Noted: runs");
+    stack.root("inner", &format!("rm {HOME}/wait"));
+    running
+        .end()
+        .expect(0)
+        .says(&["is at work on inner by version", "`sudo systemctl stop pipeline-nightly@2020-01-07"]);
+    // A day that failed by the version before runs by the one that mends it.
+    run(&stack, &["run", "--date", "2020-01-02"])
+        .expect(0)
+        .says(&["is started on inner", "2020-01-02: nightly is done"]);
 }
 
 const AIRFLOW_SPEC: &str = r#"

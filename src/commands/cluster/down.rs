@@ -57,6 +57,11 @@ impl Down {
         session.wish(ClusterWish::Down);
         let known = session.observe_all().await?;
         let ids = claimants(&known, all)?;
+        if !changing.json {
+            for (_, note) in which::others(&session).await? {
+                ui::say(&format!("note: {note}"));
+            }
+        }
         let Some(cluster) = which::seen(&known) else {
             if mistakes.is_none() {
                 which::specified(&session)?;

@@ -12,7 +12,7 @@ mod submit;
 mod up;
 pub(super) mod which;
 
-pub(super) use which::{living, must_live, part, specified};
+pub(super) use which::{living, must_live, others, part, specified};
 
 use clap::{Args, Subcommand};
 

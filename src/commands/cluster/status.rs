@@ -21,6 +21,7 @@ use crate::{
         steps::Step,
     },
     error::Result,
+    resources::OtherCluster,
     ui::{self, time},
 };
 
@@ -43,13 +44,19 @@ impl Status {
         let Self { json } = self;
         let session = Session::open(globals, Scope::Cluster).await?;
         let known = session.observe().await?;
+        let (others, notes): (Vec<OtherCluster>, Vec<String>) = which::others(&session).await?.into_iter().unzip();
+        if !json {
+            for note in &notes {
+                ui::say(&format!("note: {note}"));
+            }
+        }
         let Some(cluster) = which::seen(&known) else {
             let last = which::last(&session).await?;
             if last.is_none() {
                 which::specified(&session)?;
             }
             if json {
-                return print(&json!({ "cluster": null, "last": last }));
+                return print(&json!({ "cluster": null, "last": last, "others": others }));
             }
             return Ok(ui::print(&none(&session, last.as_ref()))?);
         };
@@ -60,7 +67,7 @@ impl Status {
             let so_far = up.and_then(|up| cost.after(up));
             let dollars = |micros: Option<u64>| micros.map(cost::dollars);
             let cost = json!({ "hourly_usd": dollars(cost.hourly()), "so_far_usd": dollars(so_far), "explained": cost.sentence() });
-            return print(&json!({ "cluster": status, "cost": cost }));
+            return print(&json!({ "cluster": status, "cost": cost, "others": others }));
         }
         let so_far = up.map(|up| format!("; it {}", cost.so_far(up))).unwrap_or_default();
         let an_hour = cost.sentence();

@@ -7,9 +7,10 @@ use crate::{
     cloud::Cloud,
     cluster::past::{self, Past},
     error::{Failure, Result},
-    resources::{EmrCluster, EmrClusterObserved},
+    resources::{EmrCluster, EmrClusterObserved, OtherCluster, other_clusters},
     spec::{self, Spanned},
     stacks::CLUSTER,
+    ui,
 };
 
 /// The cluster's address.
@@ -65,6 +66,21 @@ pub fn must_be_ready<'a>(session: &Session, known: &'a Inventory) -> Result<&'a 
     let EmrClusterObserved { id, state, .. } = cluster;
     Err(Failure::new(format!("cluster {id} is not ready yet: it is {state}"))
         .hint(format!("`infra{} cluster up` waits until it can work", session.flags())))
+}
+
+/// The clusters with the stack's tag that are not the spec's own, a sentence each: they cost money, and no verb of ours ends
+/// them.
+pub async fn others(session: &Session) -> Result<Vec<(OtherCluster, String)>> {
+    let others = other_clusters(&session.cloud).await?.into_iter();
+    let sentence = |other: &OtherCluster| {
+        let OtherCluster { id, name, state, created } = other;
+        let up = created.map(|created| format!(", up for {}", ui::time::since(created))).unwrap_or_default();
+        format!(
+            "cluster {id}, `{name}`, has the stack's tag and is not the spec's own: it is {state}{up}. Whoever made it (a \
+             run by Airflow?) ends it, or `aws emr terminate-clusters --cluster-ids {id}`."
+        )
+    };
+    Ok(others.map(|other| (other.clone(), sentence(&other))).collect())
 }
 
 /// A cluster whose steps and logs are asked for.

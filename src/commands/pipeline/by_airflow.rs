@@ -12,7 +12,7 @@ use jiff::civil::Date;
 use serde_json::json;
 
 use super::{
-    super::{Globals, reach::Reach, run::Stops, session::Session},
+    super::{Globals, load, reach::Reach, run::Stops, session::Session},
     days::{Day, Whole},
     on_cluster::Cluster,
     report,
@@ -63,6 +63,7 @@ impl OnHost {
     /// Finds the host.
     pub(super) async fn find(globals: &Globals, session: &Session, name: &str) -> Result<Self> {
         let pipeline = &session.spec.pipelines[name];
+        load::ensure_template(pipeline)?;
         let host = pipeline.on.as_ref().map(|on| on.value.clone()).unwrap_or_default();
         let wanted = pipeline.content.as_ref().and_then(|content| content.host.as_ref()?.dag.as_ref());
         let Some(file) = wanted.map(|dag| dag.value.clone()) else {
@@ -125,7 +126,8 @@ impl OnHost {
         let Some(run) = run else { return Ok(false) };
         if lines.is_empty() {
             let failure = Failure::new(format!("task `{task}` of the run {run} has written nothing"));
-            return Err(failure.hint("`infra pipeline status` lists the tasks"));
+            let flags = self.reach.session.flags();
+            return Err(failure.hint(format!("`infra{flags} pipeline status {}` lists the tasks", self.name)));
         }
         ui::say(&format!("{task} of {run}:"));
         lines.iter().try_for_each(|line| ui::print(&format!("{line}\n")))?;
@@ -327,6 +329,7 @@ impl Run<'_> {
             failure = failure
                 .hint(format!("`infra{flags} pipeline logs {task} --pipeline {name} --date {date}` prints all of it"));
         }
+        failure.hints.extend(summary::logs_of_steps(&self.rows, date, flags, name));
         failure.hint("the same command again has the run begin anew")
     }
 }

@@ -32,12 +32,14 @@ use crate::{
         stored,
         work::{self, Task},
     },
-    stacks::pipeline::Description,
+    stacks::{pipeline::Description, pipeline_host::unit_of_day},
     ui,
 };
 
 /// For how long a host whose connection is lost is called again.
 const LOST: Duration = Duration::from_mins(10);
+/// So many days that the host has noted are asked for.
+const NOTES: usize = 400;
 /// The pause between calls.
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -94,7 +96,7 @@ pub(super) async fn go(globals: &Globals, ready: Ready) -> Result {
     let mut stops = Stops::listen()?;
     let reach = Reach::open(globals).await?;
     reach.locate(&host).await?;
-    let look = look(&reach, &host, &name, 1).await?;
+    let look = look(&reach, &host, &name, NOTES).await?;
     let meanings = stored::text(&session.cloud, &at, &name, &version, "luigi.cfg").await;
     let mut run = Run {
         session: &session,
@@ -114,14 +116,11 @@ pub(super) async fn go(globals: &Globals, ready: Ready) -> Result {
     };
     // Before anything costs money.
     run.check(&look, &left)?;
-    if again {
-        run.forget(&left, &described, &at).await?;
-    }
     if !described.jobs.is_empty() {
         run.cluster = Some(Cluster::get(globals, &changing, &session, &known).await?);
     }
     let outcome = tokio::select! {
-        outcome = run.carry_out(&left) => outcome,
+        outcome = run.all(&left, again.then_some(&at)) => outcome,
         () = stops.next() => Ok(Outcome::Stopped),
     };
     let mut ended = Ok(());
@@ -163,8 +162,29 @@ impl Run<'_> {
             None => Err(self.missing()),
             // What is at work is followed, whatever it is.
             Some(version) if *version != self.version && !at_work => Err(self.other(version)),
-            Some(_) => Ok(()),
+            Some(_) => self.tell_of_others(look, left),
         }
+    }
+
+    /// A day that is at work by another version goes on by that one, and is not what was asked for.
+    fn tell_of_others(&self, look: &Look, left: &[Day]) -> Result {
+        let (name, host) = (&self.name, &self.host);
+        for day in left.iter().filter(|day| look.is_at_work(name, day.date)) {
+            let Some(note) = look.days.get(&day.date).filter(|note| note.version != self.version) else { continue };
+            let date = day.date.to_string();
+            let event = json!({ "event": "other", "date": date, "version": note.version });
+            tell(self.json, &event, || {
+                format!(
+                    "note: {date} is at work on {host} by version {}, begun {}, and not by {}, which is deployed now. To \
+                     have that: end it there, `sudo systemctl stop {}`, and run again.",
+                    note.version,
+                    ui::time::clock(note.began),
+                    self.version,
+                    unit_of_day(name, day.date)
+                )
+            })?;
+        }
+        Ok(())
     }
 
     fn missing(&self) -> Failure {
@@ -199,6 +219,15 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Does the days; what is done of them anew, too, where code lies `again`.
+    async fn all(&mut self, days: &[Day], again: Option<&CodeFolder>) -> Result<Outcome> {
+        // Nothing is taken away before all that a run needs is there.
+        if let Some(at) = again {
+            self.forget(days, self.described, at).await?;
+        }
+        self.carry_out(days).await
     }
 
     async fn carry_out(&mut self, days: &[Day]) -> Result<Outcome> {
@@ -249,7 +278,7 @@ impl Run<'_> {
 
     /// Follows the unit of a day to its end, also over connections that are lost.
     async fn follow(&self, date: Date, watch: &mut Watch) -> Result<End> {
-        let mut heard = Heard::new(&self.name, &self.host, date, self.json, self.verbose, watch);
+        let mut heard = Heard::new(&self.name, &self.host, date, self.json, self.verbose, watch, &self.meanings);
         let mut lost: Option<Instant> = None;
         loop {
             heard.call();
@@ -347,15 +376,7 @@ impl Run<'_> {
         }
         let mut failure = Failure::new(what)
             .hint(format!("`infra{flags} pipeline logs --pipeline {name} --date {date}` prints all of it"));
-        for row in self.rows.iter().filter(|row| row.date == date.to_string()) {
-            if row.ran.as_ref().is_some_and(|ran| ran.state == "FAILED") {
-                let hint = format!(
-                    "`infra{flags} pipeline logs {} --pipeline {name} --date {date}` prints what its step wrote",
-                    row.task
-                );
-                failure = failure.hint(hint);
-            }
-        }
+        failure.hints.extend(summary::logs_of_steps(&self.rows, date, flags, name));
         failure.hint("the same command again goes on where it failed: what is done stays done")
     }
 

@@ -1,6 +1,9 @@
 //! What is heard of a pipeline's unit on its host, as it is told on.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use jiff::civil::Date;
 use serde_json::json;
@@ -26,6 +29,8 @@ pub(super) struct Heard<'a> {
     /// Whether the whole log is shown.
     pub verbose: bool,
     pub watch: &'a mut Watch,
+    /// What exit codes mean.
+    pub meanings: &'a BTreeMap<u8, &'static str>,
     /// Whether the unit was started, or found at work.
     pub begun: bool,
     /// How it ended.
@@ -48,9 +53,10 @@ impl<'a> Heard<'a> {
         json: bool,
         verbose: bool,
         watch: &'a mut Watch,
+        meanings: &'a BTreeMap<u8, &'static str>,
     ) -> Self {
-        let (begun, over, refused) = (false, None, None);
-        Self { name, host, date, json, verbose, watch, begun, over, refused, lines: 0, skip: 0, told: Instant::now() }
+        let (begun, over, refused, told) = (false, None, None, Instant::now());
+        Self { name, host, date, json, verbose, watch, meanings, begun, over, refused, lines: 0, skip: 0, told }
     }
 
     /// The host is called, for the first time or again: it tells all lines from the first.
@@ -102,13 +108,26 @@ impl<'a> Heard<'a> {
         // What the unit's own program says, between the lines of what it runs.
         let own = text.starts_with(&format!("{} for {} ", self.name, self.date));
         if self.verbose || own {
-            self.tell("line", None, text.to_owned());
+            let why = self.why(text).filter(|_| own);
+            self.tell("line", None, text.to_owned() + why.as_deref().unwrap_or_default());
         }
         let Some(news) = news.filter(|_| !self.verbose || self.json) else { return };
         let after = news.seconds.map(|seconds| format!(" after {}", ui::time::elapsed(seconds))).unwrap_or_default();
         let step = news.step.as_ref().map(|step| format!(" ({step})")).unwrap_or_default();
         let words = format!("{} {}: {}{after}{step}", self.date, news.task, news.state);
         self.tell("state", Some(&news), words);
+    }
+
+    /// Why the unit tries again, where that is what a line says: whoever follows it need not wait for the last try.
+    fn why(&self, text: &str) -> Option<String> {
+        let code: u8 = text.split_once(" ended with ")?.1.split_once(": again in ")?.0.parse().ok()?;
+        let mut why = self.meanings.get(&code).map(|meaning| format!(" ({meaning})")).unwrap_or_default();
+        let before = self.watch.last.len().saturating_sub(1);
+        for line in self.watch.last.iter().take(before).filter(|_| !self.verbose) {
+            why.push_str("\n  ");
+            why.push_str(line);
+        }
+        Some(why)
     }
 
     fn tell(&mut self, event: &str, news: Option<&News>, words: String) {
@@ -137,7 +156,8 @@ mod tests {
     #[test]
     fn a_call_that_is_lost_tells_nothing_twice() {
         let mut watch = Watch::new(date(2020, 1, 2));
-        let mut heard = Heard::new("p", "h", date(2020, 1, 2), false, false, &mut watch);
+        let meanings = BTreeMap::from([(30, "a task failed")]);
+        let mut heard = Heard::new("p", "h", date(2020, 1, 2), false, false, &mut watch, &meanings);
         let line = |text: &str| format!(r#"{{"MESSAGE":"{text}","__REALTIME_TIMESTAMP":"1000000"}}"#);
         heard.call();
         heard.hear("started\t");
@@ -157,5 +177,9 @@ mod tests {
         assert!(heard.went_on());
         assert_eq!(heard.over.as_ref().and_then(|end| end.code), Some(0));
         assert_eq!(heard.watch.last, ["one", "two", "three"]);
+        heard.hear(&line("p for 2020-01-02 ended with 30: again in 5 s, 1 more"));
+        let why = heard.why("p for 2020-01-02 ended with 30: again in 5 s, 1 more");
+        assert_eq!(why.as_deref(), Some(" (a task failed)\n  one\n  two\n  three"));
+        assert_eq!(heard.why("p for 2020-01-02 waits until the run that is at work is over"), None);
     }
 }

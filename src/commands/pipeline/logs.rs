@@ -79,7 +79,17 @@ impl Logs {
             (None, None) if orchestrator == Orchestrator::Luigi => {
                 Box::pin(journal(globals, &session, &name, date)).await
             }
-            (Some(job), None) => Err(none(&session, &name, job, date, &days)),
+            (Some(job), None) => {
+                let failure = none(&session, &name, job, date, &days);
+                Err(if orchestrator == Orchestrator::Luigi {
+                    let flags = session.flags();
+                    failure.hint(format!(
+                        "what is no step yet, or never one, writes to luigi's journal: `infra{flags} pipeline logs`"
+                    ))
+                } else {
+                    failure
+                })
+            }
             (None, None) => {
                 let mut jobs: Vec<&str> =
                     days.iter().flat_map(|(_, day)| day.jobs.keys().map(String::as_str)).collect();
@@ -88,6 +98,10 @@ impl Logs {
                 let flags = session.flags();
                 let failure = Failure::new("which job's, or task's?");
                 Err(match &jobs[..] {
+                    jobs if orchestrator == Orchestrator::Airflow => failure.hint(format!(
+                        "a task of the DAG, as `infra{flags} pipeline status` shows them{}",
+                        if jobs.is_empty() { String::new() } else { format!("; or a job: {}", jobs.join(", ")) }
+                    )),
                     [] => failure.hint(format!("`infra{flags} pipeline status` shows what ran")),
                     jobs => failure.hint(format!("there have run: {}", jobs.join(", "))),
                 })

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     cloud::{Cloud, CodeFolder},
     error::{Failure, Result},
-    pipeline::stored,
+    pipeline::{stored, work},
     resources,
     spec::{Orchestrator, nearest},
     stacks::pipeline::{Description, code_folder, release},
@@ -172,9 +172,11 @@ async fn go(globals: &Globals, name: Option<&str>, days: Days, how: How, goes_on
     if orchestrator != Orchestrator::Steps && !settings.is_empty() {
         let by = orchestrator.word();
         return Err(Failure::new(format!("--setting is for pipelines by `steps`: {by} has its settings on its host"))
-            .hint(format!(
-                "write it under `settings:` of pipeline `{name}`, and `infra{flags} pipeline deploy {name}`"
-            )));
+            .hint(if work::settings(&described).is_empty() {
+                format!("its template has none: change what its files say, and `infra{flags} pipeline deploy {name}`")
+            } else {
+                format!("write it under `settings:` of pipeline `{name}`, and `infra{flags} pipeline deploy {name}`")
+            }));
     }
     let ready = Ready { session, known, name, version, described, at, dates, settings, again, goes_on, changing };
     match orchestrator {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use super::on_cluster::Cluster;
@@ -105,6 +106,18 @@ pub(super) fn first_of(failures: Vec<Failure>) -> Result {
         first.message = format!("{}\nand {more} more of the days failed", first.message);
     }
     Err(first)
+}
+
+/// Where it can be read what the steps of a day wrote that failed.
+pub(super) fn logs_of_steps(rows: &[Row], date: Date, flags: &str, pipeline: &str) -> Vec<String> {
+    let date = date.to_string();
+    let failed =
+        rows.iter().filter(|row| row.date == date && row.ran.as_ref().is_some_and(|ran| ran.state == "FAILED"));
+    let hint = |row: &Row| {
+        let task = &row.task;
+        format!("`infra{flags} pipeline logs {task} --pipeline {pipeline} --date {date}` prints what its step wrote")
+    };
+    failed.map(hint).collect()
 }
 
 /// Something that happened: words for people, an event for programs.

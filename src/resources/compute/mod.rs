@@ -10,8 +10,8 @@ use crate::cloud::Cloud;
 pub use emr_cluster::{
     BootstrapAction, ClusterConfiguration, ClusterEnded, ClusterNodes, EmrCluster, EmrClusterObserved, FleetObserved,
     FleetType, FleetTypeObserved, GroupObserved, MasterNode, NodeDisk, NodeFleet, NodeGroup, NodeMarket, NodesObserved,
-    ScalingLimits, ScalingUnit, SpotFallback, cluster_end, cluster_of_stack, explain_termination, master_node,
-    stands_for, written_request,
+    OtherCluster, ScalingLimits, ScalingUnit, SpotFallback, cluster_end, cluster_of_stack, explain_termination,
+    master_node, other_clusters, stands_for, written_request,
 };
 pub use emr_security_configuration::{EmrSecurityConfiguration, EmrSecurityConfigurationObserved};
 pub use instance::{DiskObserved, DiskSpec, ImageChoice, Instance, InstanceObserved};

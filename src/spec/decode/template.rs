@@ -14,7 +14,7 @@ use super::{
         fill,
         interpolate::{Place, Scope},
         model::{OnTheHost, Orchestrator, Pipeline, Span, Spanned, Spec, Table, Task, Template, TemplateFile},
-        python,
+        readable,
         shape::{Object, Shape, optional, required},
         source::Source,
         tree::{self, Node},
@@ -90,7 +90,7 @@ pub(in crate::spec) fn read_all(decoder: &Decoder<'_>, spec: &mut Spec) -> Vec<A
             for wrong in fill::check(spec, name, pipeline, content, &sources) {
                 decoder.report(Diagnostic::at(&wrong.span, wrong.message).maybe_hint(wrong.hint));
             }
-            python::check(decoder, spec, name, pipeline, content, &sources);
+            readable::check(decoder, spec, name, pipeline, content, &sources);
         }
         pipeline.value.unfit = decoder.take_back(before);
     }

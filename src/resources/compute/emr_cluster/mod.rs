@@ -35,7 +35,7 @@ pub use nodes::{
     NodeMarket, NodesObserved, SpotFallback,
 };
 pub use observed::EmrClusterObserved;
-pub use read::cluster_of_stack;
+pub use read::{OtherCluster, cluster_of_stack, other_clusters};
 pub use reasons::{ClusterEnded, explain_termination};
 pub use settings::{BootstrapAction, ClusterConfiguration, ScalingLimits, ScalingUnit};
 pub use written::{stands_for, written_request};

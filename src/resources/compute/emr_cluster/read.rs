@@ -8,6 +8,7 @@ use aws_sdk_emr::types::{
 };
 use engine::Result;
 use futures::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
 
 use super::{
     BootstrapAction, ClusterConfiguration, EmrClusterObserved, ScalingLimits, ScalingUnit, has_policies,
@@ -19,9 +20,44 @@ use crate::cloud::{Answered, Cloud, CloudError, Explain, Tags, claimed_name, emr
 /// Source: "API rate limits", Amazon EMR endpoints and quotas.
 const AT_ONCE: usize = 8;
 
-/// Every cluster of the stack that lives or is ending, with the name that it claims within `kind`. EMR has no tag
-/// filter: every live cluster of the region is described once, and only the stack's own are looked into.
-pub(super) async fn clusters(cloud: &Cloud, kind: &str) -> Result<Vec<(String, EmrClusterObserved)>> {
+/// A cluster with the stack's tag that is not at the address of the spec's: a DAG's own, say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OtherCluster {
+    /// `j-…`.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// EMR's word.
+    pub state: String,
+    /// When it was made, in seconds since 1970.
+    pub created: Option<i64>,
+}
+
+/// The clusters that live and have the stack's tag, and no address: whoever made them ends them, or should have.
+pub async fn other_clusters(cloud: &Cloud) -> Result<Vec<OtherCluster>> {
+    let found = of_stack(cloud).await?.into_iter();
+    let others = found.filter(|(tags, cluster)| {
+        !tags.contains_key(crate::cloud::ADDRESS_TAG) && state(cluster) != ClusterState::Terminating.as_str()
+    });
+    let mut others: Vec<OtherCluster> = others
+        .map(|(_, cluster)| OtherCluster {
+            id: cluster.id().unwrap_or_default().to_owned(),
+            name: cluster.name().unwrap_or_default().to_owned(),
+            state: state(&cluster),
+            created: created(&cluster),
+        })
+        .collect();
+    others.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(others)
+}
+
+fn created(cluster: &Cluster) -> Option<i64> {
+    cluster.status()?.timeline()?.creation_date_time().map(aws_smithy_types::DateTime::secs)
+}
+
+/// Every cluster with the stack's tag that lives or is ending, with its tags. EMR has no tag filter: every live cluster of
+/// the region is described once.
+async fn of_stack(cloud: &Cloud) -> Result<Vec<(Tags, Cluster)>> {
     let states = [
         ClusterState::Starting,
         ClusterState::Bootstrapping,
@@ -32,18 +68,21 @@ pub(super) async fn clusters(cloud: &Cloud, kind: &str) -> Result<Vec<(String, E
     let pages =
         cloud.clients.emr.list_clusters().set_cluster_states(Some(states.into())).into_paginator().items().send();
     let all = pages.try_collect().await.explain("elasticmapreduce:ListClusters")?;
-    let reads = all.into_iter().filter_map(|summary| summary.id).map(|id| async move {
-        let cluster = describe(cloud, &id).await?;
-        let tags = tags(&cluster);
-        let is_ours = tags.get(crate::cloud::STACK_TAG) == Some(&cloud.names.stack);
-        match claimed_name(&tags, kind).filter(|_| is_ours && !is_over(&cluster)) {
-            Some(name) => anyhow::Ok(Some((name, read(cloud, cluster).await?))),
-            None => Ok(None),
-        }
-    });
-    let found: Vec<Option<(String, EmrClusterObserved)>> =
+    let reads = all.into_iter().filter_map(|summary| summary.id).map(|id| async move { describe(cloud, &id).await });
+    let found: Vec<Cluster> = stream::iter(reads).buffer_unordered(AT_ONCE).try_collect().await?;
+    let found = found.into_iter().map(|cluster| (tags(&cluster), cluster));
+    let is_ours = |tags: &Tags| tags.get(crate::cloud::STACK_TAG) == Some(&cloud.names.stack);
+    Ok(found.filter(|(tags, cluster)| is_ours(tags) && !is_over(cluster)).collect())
+}
+
+/// Every cluster of the stack that lives or is ending, with the name that it claims within `kind`. Only these are looked
+/// into.
+pub(super) async fn clusters(cloud: &Cloud, kind: &str) -> Result<Vec<(String, EmrClusterObserved)>> {
+    let claims = of_stack(cloud).await?.into_iter();
+    let claims = claims.filter_map(|(tags, cluster)| Some((claimed_name(&tags, kind)?, cluster)));
+    let reads = claims.map(|(name, cluster)| async move { anyhow::Ok((name, read(cloud, cluster).await?)) });
+    let mut found: Vec<(String, EmrClusterObserved)> =
         stream::iter(reads).buffer_unordered(AT_ONCE).try_collect().await?;
-    let mut found: Vec<(String, EmrClusterObserved)> = found.into_iter().flatten().collect();
     // Live ones first: one that is ending does not compete with its successor for the address, and several that are
     // ending are as good as one.
     found.sort_by_key(|(_, one)| (!one.is_live(), one.id.clone()));
@@ -98,7 +137,7 @@ pub(super) async fn read(cloud: &Cloud, cluster: Cluster) -> Result<EmrClusterOb
         id: id.to_owned(),
         name: text(cluster.name()),
         state: state(&cluster),
-        created: timeline.and_then(|line| line.creation_date_time()).map(aws_smithy_types::DateTime::secs),
+        created: created(&cluster),
         ready: timeline.and_then(|line| line.ready_date_time()).map(aws_smithy_types::DateTime::secs),
         release,
         applications: cluster.applications().iter().filter_map(|of| of.name()).map(str::to_owned).collect(),

@@ -1,4 +1,5 @@
-//! Whether Python can read what a template brings: a slip of the pen is found here, not by a cluster that costs money.
+//! Whether those can read what a template brings who are to, Python above all: a slip of the pen is found here, not by a
+//! cluster that costs money.
 
 use std::{cell::RefCell, ops::Range, path::Path, sync::Arc};
 
@@ -7,13 +8,14 @@ use ruff_python_ast::{
     token::{Token, TokenKind},
 };
 use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
+use serde::de::IgnoredAny;
 
 use super::{
     decode::Decoder,
     error::{Diagnostic, SpecErrors},
     fill,
-    model::{ACCOUNT_PLACEHOLDER, Cluster, Configuration, Pipeline, Spanned, Spec, Template, TemplateFile},
-    source::Source,
+    model::{ACCOUNT_PLACEHOLDER, Cluster, Configuration, Pipeline, Span, Spanned, Spec, Template, TemplateFile},
+    source::{Source, small},
 };
 
 /// Where a cluster's configuration, or a job's options, say by which Python jobs run.
@@ -37,9 +39,12 @@ enum Reader {
     SomeThree,
     /// Python 2, of which nothing is known here.
     Two,
+    /// A parser of JSON.
+    Json,
 }
 
-/// Reports what is not Python in a template's jobs and modules, and in what is on its pipeline's host.
+/// Reports what is not Python in a template's jobs and modules, and what is not Python or JSON in what is on its pipeline's
+/// host.
 pub(super) fn check(
     decoder: &Decoder<'_>,
     spec: &Spec,
@@ -56,16 +61,18 @@ pub(super) fn check(
         let message = format!("jobs run by Python 2.7 on {}; `{WITH_PYTHON3}` has them run by Python 3", release.value);
         decoder.note(&release.span, message);
     }
-    for file in content.files.iter().filter(|file| is_python(Path::new(&file.path))) {
+    for file in &content.files {
+        let (python, json) = (is_python(Path::new(&file.path)), is_called(Path::new(&file.path), "json"));
         let is_job = content.is_module(&file.path) || tasks.values().any(|task| *task.script == *file.path);
         let is_on_host = content.host.iter().any(|host| {
             let named = host.files.iter().chain(&host.dag);
             named.into_iter().any(|path| *path.value == *file.path)
         });
         let reader = match (is_job, is_on_host) {
-            (true, _) => by_spark.clone(),
-            (false, true) => Reader::SomeThree,
-            (false, false) => continue,
+            (true, _) if python => by_spark.clone(),
+            (_, true) if python => Reader::SomeThree,
+            (_, true) if json => Reader::Json,
+            _ => continue,
         };
         // What cannot be filled in, or is not text, is told by whoever fills it in, or deploys it.
         let values = || fill::values(spec, name, pipeline, ACCOUNT_PLACEHOLDER, fill::SAMPLE_VERSION);
@@ -90,7 +97,11 @@ pub fn ensure_readable(file: &Path, cluster: Option<&Spanned<Cluster>>, options:
 
 /// Whether a file is called as Python's are.
 pub fn is_python(file: &Path) -> bool {
-    file.extension().is_some_and(|extension| extension == "py")
+    is_called(file, "py")
+}
+
+fn is_called(file: &Path, extension: &str) -> bool {
+    file.extension().is_some_and(|own| own == extension)
 }
 
 /// What is deployed of a file.
@@ -108,6 +119,7 @@ fn mistakes(source: &Source, reader: &Reader) -> Vec<Diagnostic> {
     let mut options = ParseOptions::from(Mode::Module);
     match reader {
         Reader::Two => return Vec::new(),
+        Reader::Json => return json_mistake(source).into_iter().collect(),
         Reader::SomeThree => {}
         Reader::Three(version, _) => options = options.with_target_version(*version),
     }
@@ -129,6 +141,15 @@ fn mistakes(source: &Source, reader: &Reader) -> Vec<Diagnostic> {
         Diagnostic::at(&span, error.to_string()).hint(why)
     });
     too_new.collect()
+}
+
+/// What is not JSON. Of a file that was filled in, it stands where the template has what was put there.
+fn json_mistake(source: &Source) -> Option<Diagnostic> {
+    let error = serde_json::from_str::<IgnoredAny>(&source.text).err()?;
+    let what = error.to_string();
+    let what = what.split(" at line ").next().unwrap_or_default();
+    let (line, column) = (small(error.line()).max(1), small(error.column()).max(1));
+    Some(Diagnostic::at(&Span { line, column, ..source.start() }, format!("this is not JSON: {what}")))
 }
 
 /// The innermost bracket that is open where a file ends.
@@ -204,6 +225,13 @@ mod tests {
     }
 
     #[test]
+    fn a_file_on_the_host_that_is_not_json_is_found() {
+        assert_eq!(found("{\"a\": [1, 2]}\n", &Reader::Json), Vec::<String>::new());
+        let told = found("{\n  \"a\": 1\n  \"b\": 2\n}\n", &Reader::Json);
+        assert_eq!(told, ["job.py:3:3: this is not JSON: expected `,` or `}`"]);
+    }
+
+    #[test]
     fn what_is_too_new_for_the_cluster_is_found() {
         let text = "rows = [1]\nif (count := len(rows)) > 0:\n    print(count)\n";
         let told = found(text, &three(6));
@@ -228,6 +256,7 @@ mod tests {
             Reader::Three(version, _) => version.to_string(),
             Reader::SomeThree => "3".to_owned(),
             Reader::Two => "2".to_owned(),
+            Reader::Json => unreachable!("jobs are Python"),
         };
         let with = |release: &str, python: &str| {
             format!(
