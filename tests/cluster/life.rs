@@ -13,7 +13,7 @@ fn up_makes_what_the_cluster_needs_and_down_leaves_the_rest() {
     let (project, stack) = project(&endpoint());
     let none = cluster(&project, &["status"]).expect(0);
     assert_eq!(none.out, format!("Stack {stack} has no cluster.\n"));
-    assert_eq!(status(&project), json!({ "cluster": null, "last": null }));
+    assert_eq!(status(&project), json!({ "cluster": null, "last": null, "others": [] }));
 
     // It costs money: nobody who could say yes, no cluster.
     cluster(&project, &["up"]).expect(1).says(&[

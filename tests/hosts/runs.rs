@@ -217,7 +217,7 @@ pub fn airflow(stack: &Stack) {
     assert_eq!((&day["date"], &day["run"]["state"]), (&"2020-01-02".into(), &"success".into()));
     assert_eq!(day["jobs"]["second"]["state"], "success");
     assert!(run(stack, &["logs", "second", "--date", "2020-01-02"]).expect(0).out.contains("the reason why\n"));
-    run(stack, &["logs", "secund"]).expect(1).says(&["task `secund` of the run", "has written nothing"]);
+    run(stack, &["logs", "secund"]).expect(1).says(&["has no task `secund`; it has first, second"]);
     run(stack, &["logs", "second", "--date", "2019-01-01"])
         .expect(1)
         .says(&["no run of a job `second` for 2019-01-01"]);
@@ -225,5 +225,13 @@ pub fn airflow(stack: &Stack) {
     // What Airflow cannot read is told with its reason.
     stack.project.write("templates/tiny/tiny_dag.py", "from airflow import DAG\nimport nothing_of_this_name\n");
     stack.local(&["pipeline", "deploy", "--yes"]).expect(0);
-    run(stack, &arguments).expect(1).says(&["Airflow cannot read", "nothing_of_this_name"]);
+    let told = run(stack, &arguments).expect(1);
+    told.says(&["Airflow cannot read", "nothing_of_this_name", "mend it in templates/tiny", "deploy tiny --version"]);
+
+    // Nobody waits for a scheduler that does not work.
+    stack.root("inner", "systemctl stop airflow-scheduler");
+    stack.project.write("templates/tiny/tiny_dag.py", DAG);
+    stack.local(&["pipeline", "deploy", "--yes"]).expect(0);
+    run(stack, &arguments).expect(1).says(&["Airflow's scheduler does not work", "systemctl status"]);
+    stack.root("inner", "systemctl start airflow-scheduler");
 }

@@ -91,7 +91,7 @@ fn a_new_version_leaves_the_old_one_and_the_way_back_is_one_command() {
     assert_eq!(daily.object(&code_key(&second, "jobs/clean.py")), "print(\"cleaner\")\n");
     assert_eq!(daily.steps(), Vec::<String>::new());
 
-    daily.local(&["pipeline", "deploy", "--version", &first, "--yes"]).expect(0);
+    daily.local(&["pipeline", "deploy", "--version", &first[..6], "--yes"]).expect(0);
     assert_eq!(daily.version(), first);
     assert_eq!(daily.pointer()["history"], json!([first, second]));
     // The folder still holds the second: a plan says so.

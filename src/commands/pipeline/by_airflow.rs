@@ -57,6 +57,8 @@ pub(super) struct OnHost {
     host: String,
     pub name: String,
     file: String,
+    /// The template's folder here.
+    folder: String,
 }
 
 impl OnHost {
@@ -65,6 +67,7 @@ impl OnHost {
         let pipeline = &session.spec.pipelines[name];
         load::ensure_template(pipeline)?;
         let host = pipeline.on.as_ref().map(|on| on.value.clone()).unwrap_or_default();
+        let folder = pipeline.content.as_ref().map(|content| content.shown.to_string()).unwrap_or_default();
         let wanted = pipeline.content.as_ref().and_then(|content| content.host.as_ref()?.dag.as_ref());
         let Some(file) = wanted.map(|dag| dag.value.clone()) else {
             return Err(Failure::new(format!("the template of pipeline {name} has no DAG"))
@@ -72,7 +75,7 @@ impl OnHost {
         };
         let reach = Reach::open(globals).await?;
         reach.locate(&host).await?;
-        Ok(Self { reach, host, name: name.to_owned(), file })
+        Ok(Self { reach, host, name: name.to_owned(), file, folder })
     }
 
     /// Runs one of the scripts, and hands on what it tells.
@@ -198,7 +201,7 @@ impl Run<'_> {
         if before {
             self.rows.push(Row::new(&date, "airflow", None));
             return tell(self.json, &json!({ "event": "skipped", "date": date.to_string() }), || {
-                format!("{date}: done already")
+                format!("{date}: done already; `--again` does it anew")
             });
         }
         self.rows.extend(tasks.iter().map(|task| Row::new(&date, &task.task, Some(ran(task)))));
@@ -232,6 +235,14 @@ impl Run<'_> {
                 let what = format!("{host} has version {version} of pipeline {name}, and S3 {}", self.version);
                 refused =
                     Some(Failure::new(what).hint(format!("`infra{flags} pipeline deploy {name}` brings both to one")));
+            }
+            Told::Refused { why } if why.starts_with("Airflow cannot read") => {
+                let hint = format!(
+                    "mend it in {} and deploy it; or go back: `infra{flags} pipeline deploy {name} --version …`, \
+                     `infra{flags} pipeline status {name}` has the versions",
+                    self.on.folder
+                );
+                refused = Some(Failure::new(why).hint(hint));
             }
             Told::Refused { why } => refused = Some(Failure::new(why)),
             Told::Waits => say("waits", format!("{date}: Airflow has yet to read the DAG as it is now")),

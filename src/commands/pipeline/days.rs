@@ -28,6 +28,9 @@ use crate::{
 /// Objects looked for at once.
 const AT_ONCE: usize = 8;
 
+/// What a day's run on a host is while it is at work.
+const RUNS: &str = "runs";
+
 /// A day.
 #[derive(Clone, Debug)]
 pub(super) struct Day {
@@ -135,7 +138,7 @@ async fn ask(globals: &Globals, session: &Session, name: &str, most: usize) -> R
 
 fn whole(note: &Note, at_work: bool, meanings: &BTreeMap<u8, &'static str>) -> Whole {
     let state = match (note.ended, note.code) {
-        (None, _) if at_work => "runs".to_owned(),
+        (None, _) if at_work => RUNS.to_owned(),
         (Some(_), Some(0)) => "done".to_owned(),
         (_, code) => End { code, result: String::new() }.in_words(meanings),
     };
@@ -152,7 +155,8 @@ async fn outputs(cloud: &Cloud, deployed: &Deployed, mut day: Day) -> Result<Day
         let ran = match known {
             Some(ran) if !done || ran.state == "COMPLETED" => ran,
             Some(_) | None => {
-                let state = if done { "done" } else { "not done" }.to_owned();
+                let at_work = day.run.as_ref().is_some_and(|run| run.state == RUNS);
+                let state = if done { "done" } else { ["not done", "not done yet"][usize::from(at_work)] }.to_owned();
                 let summary = match &task.summary {
                     Some(summary) if done => record::summary(cloud, summary).await,
                     _ => None,

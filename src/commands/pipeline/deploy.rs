@@ -43,12 +43,16 @@ Examples:
 pub(super) struct Deploy {
     /// The pipeline; all of the spec's unless said.
     name: Option<String>,
-    /// An earlier version that is still in S3, instead of what the template's folder holds now.
+    /// An earlier version that is still in S3, or its first four digits or more, instead of what the template's folder
+    /// holds now.
     #[arg(long, value_name = "VERSION")]
     version: Option<String>,
     #[command(flatten)]
     changing: Changing,
 }
+
+/// So much of a version is enough, where no other begins so.
+const LEAST: usize = 4;
 
 /// A plan for pipelines alone.
 struct Prepared {
@@ -121,6 +125,10 @@ async fn go_back(session: &mut Session, name: &str, version: &str) -> Result {
     let known = session.observe().await?;
     let pipeline = known.find::<Cloud, resources::Pipeline>(name);
     let history = pipeline.map(|pipeline| pipeline.history.clone()).unwrap_or_default();
+    // As with git, as much of it as tells it from the others.
+    let meant: Vec<&String> =
+        history.iter().filter(|kept| version.len() >= LEAST && kept.starts_with(version)).collect();
+    let version = if let [only] = meant[..] { only.as_str() } else { version };
     if !history.iter().any(|kept| kept == version) {
         let failure = Failure::new(format!("there is no version {version} of pipeline {name} in S3"));
         return Err(match nearest(version, history.iter().map(String::as_str)) {

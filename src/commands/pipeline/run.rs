@@ -3,6 +3,7 @@
 use clap::Args;
 use engine::Inventory;
 use jiff::civil::Date;
+use serde_json::json;
 
 use super::{
     super::{
@@ -10,6 +11,7 @@ use super::{
         session::{Scope, Session},
     },
     by_airflow, by_luigi, by_steps, choose,
+    summary::tell,
 };
 use crate::{
     cloud::{Cloud, CodeFolder},
@@ -18,7 +20,6 @@ use crate::{
     resources,
     spec::{Orchestrator, nearest},
     stacks::pipeline::{Description, code_folder, release},
-    ui,
 };
 
 /// More days at once are a slip of the pen.
@@ -153,19 +154,19 @@ async fn go(globals: &Globals, name: Option<&str>, days: Days, how: How, goes_on
     let account = &session.cloud.names.account;
     let at = code_folder(&session.spec, pipeline, account);
     let described = stored::description(&session.cloud, &at, &name, &version).await?;
-    if !changing.json {
-        match release(&session.spec, &name, pipeline, account) {
-            Ok(held) if held.version == version => {}
-            Ok(held) => ui::say(&format!(
-                "note: version {version} is deployed and runs; the folder holds {}: `infra{flags} pipeline deploy {name}` \
-                 deploys that",
-                held.version
-            )),
-            Err(_) => ui::say(&format!(
+    let in_folder = release(&session.spec, &name, pipeline, account).ok().map(|held| held.version);
+    if in_folder.as_ref() != Some(&version) {
+        let event = json!({ "event": "version", "deployed": version, "in_folder": in_folder });
+        tell(changing.json, &event, || match &in_folder {
+            Some(held) => format!(
+                "note: version {version} is deployed and runs; the folder holds {held}: `infra{flags} pipeline deploy {name}` \
+                 deploys that"
+            ),
+            None => format!(
                 "note: version {version} is deployed and runs; the folder holds nothing that can be deployed: \
                  `infra{flags} validate` says why"
-            )),
-        }
+            ),
+        })?;
     }
     let dates = dates(days, pipeline.schedule.as_ref().map(|schedule| schedule.zone.as_str()))?;
     let orchestrator = *pipeline.orchestrator;
