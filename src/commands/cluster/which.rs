@@ -71,6 +71,10 @@ pub fn must_be_ready<'a>(session: &Session, known: &'a Inventory) -> Result<&'a 
 /// The clusters with the stack's tag that are not the spec's own, a sentence each: they cost money, and no verb of ours ends
 /// them.
 pub async fn others(session: &Session) -> Result<Vec<(OtherCluster, String)>> {
+    // A spec of servers alone is on no cloud that could be asked.
+    if session.kinds.iter().all(|kind| kind.name != EmrCluster::KIND) {
+        return Ok(Vec::new());
+    }
     let others = other_clusters(&session.cloud).await?.into_iter();
     let sentence = |other: &OtherCluster| {
         let OtherCluster { id, name, state, created } = other;
