@@ -155,8 +155,12 @@ async fn outputs(cloud: &Cloud, deployed: &Deployed, mut day: Day) -> Result<Day
         let ran = match known {
             Some(ran) if !done || ran.state == "COMPLETED" => ran,
             Some(_) | None => {
-                let at_work = day.run.as_ref().is_some_and(|run| run.state == RUNS);
-                let state = if done { "done" } else { ["not done", "not done yet"][usize::from(at_work)] }.to_owned();
+                let state = match &day.run {
+                    _ if done => "done",
+                    Some(run) if run.state == RUNS => "not done yet",
+                    _ => "not done",
+                };
+                let state = state.to_owned();
                 let summary = match &task.summary {
                     Some(summary) if done => record::summary(cloud, summary).await,
                     _ => None,
